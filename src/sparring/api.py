@@ -1,0 +1,203 @@
+"""The Python interface: train, resume, load, evaluate. The command line does the same through the same functions."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sparring import catalogue
+from sparring.core import checkpoint, config, device, distributed
+from sparring.core.config import Config, data_kinds, from_json, presets, to_json
+from sparring.core.data import Data, Dataset
+from sparring.core.errors import UserError
+from sparring.core.loop import Loop
+from sparring.core.model import Model
+from sparring.core.run import Run, next_folder, read_description
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run came to."""
+
+    model: Model
+    folder: Path
+    finished: bool
+    """False when it was told to stop before its last step"""
+    step: int
+    made: dict[str, Path]
+    """pictures, animation, curves, report"""
+
+
+def train(
+    method: str,
+    data: str | Path | Data | None = None,
+    *,
+    steps: int | None = None,
+    batch: int | None = None,
+    seed: int | None = None,
+    run: str | Path | None = None,
+    preset: str = "default",
+    config: Config | None = None,
+    show: bool = True,
+) -> Model:
+    """Train a model and keep the run in a folder.
+
+    Args:
+        method: a name that `sparring list` shows, "dcgan" say.
+        data: a source (folder, archive, array file, known name, ...) or a data config; the method's own by default.
+        steps, batch, seed: override the config's.
+        run: folder of the run; `runs/METHOD-NNN` by default.
+        preset: named starting point of the config.
+        config: a whole config, instead of a preset.
+        show: whether to show progress.
+
+    Returns:
+        the model as it ships: evaluation mode, averaged weights.
+
+    Raises:
+        UserError: unknown method, bad data, a folder that holds a run, ...
+        KeyboardInterrupt: the run was interrupted; `sparring.resume` goes on with it.
+    """
+    chosen = config or starting_point(method, preset)
+    given = {"steps": steps, "batch": batch, "seed": seed}
+    chosen = chosen.replace(**{name: value for name, value in given.items() if value is not None})
+    if data is not None:
+        chosen = with_data(chosen, data)
+    return _finished(start(method, chosen, Path(run) if run else None, show))
+
+
+def resume(run: str | Path, *, steps: int | None = None, device: str | None = None, show: bool = True) -> Model:
+    """Go on with a run exactly where its last checkpoint stands.
+
+    Args:
+        run: the run's folder.
+        steps: a new last step.
+        device: another device.
+        show: whether to show progress.
+    """
+    return _finished(go_on(Path(run), steps, device, show))
+
+
+def _finished(result: Result) -> Model:
+    if not result.finished:
+        raise KeyboardInterrupt(f"stopped at step {result.step}; sparring.resume({str(result.folder)!r}) goes on")
+    return result.model
+
+
+def starting_point(method: str, preset: str = "default") -> Config:
+    """The config of a preset. Raises UserError when the method or the preset is unknown."""
+    known = presets(catalogue.find(method).load().Config)
+    if preset not in known:
+        raise UserError(f"{method} has no preset {preset!r}; there are {', '.join(known)}")
+    return known[preset]()
+
+
+def with_data(config: Config, data: str | Path | Data) -> Config:
+    """The config with other data: of the kind that claims the source, where a method takes several."""
+    if isinstance(data, Data):
+        return config.replace(data=data)
+    source, kinds = str(data), list(data_kinds(type(config)))
+    kind = next((kind for kind in kinds if kind.claims(source)), kinds[0])
+    known = config.data if type(config.data) is kind else kind()
+    return config.replace(data=known.replace(source=source))
+
+
+def start(method: str, config: Config, folder: Path | None = None, show: bool = True) -> Result:
+    """Begin a run and play it."""
+    found = catalogue.find(method)
+    distributed.start()
+    where = device.pick(config.device)
+    config = config.replace(data=config.data.resolved(), precision=device.precision(config.precision, where))
+    dataset = config.data.open()
+    module = found.load()
+    torch.manual_seed(config.seed)
+    game = module.Game(module.Model(config), config)
+    folder = folder or next_folder(method)
+    description = {
+        **asdict(found),
+        "method": method,
+        "seed": config.seed,
+        "data": {"source": config.data.source, "fingerprint": dataset.fingerprint, "count": len(dataset)},
+        "device": device.describe(where),
+        "config": to_json(config),
+        "defaults": to_json(module.Config()),
+    }
+    with Run.create(folder, description) if distributed.process() == 0 else Run(folder) as run:
+        return _play(Loop(game, dataset, run, where, show), run)
+
+
+def go_on(folder: Path, steps: int | None = None, device_name: str | None = None, show: bool = True) -> Result:
+    """Open a run and play on."""
+    with Run.reopen(folder) as run:
+        description = run.description
+        module, config = read_config(description)
+        config = config.replace(device=device_name or config.device, steps=steps or config.steps)
+        description["config"] = to_json(config)
+        where = device.pick(config.device)
+        dataset = config.data.open()
+        if dataset.fingerprint != description["data"]["fingerprint"]:
+            warnings.warn(f"{config.data.source} has changed since the run began: it goes on, not exactly", stacklevel=2)
+        game = module.Game(module.Model(config), config)
+        loop = Loop(game, dataset, run, where, show)
+        if run.game.exists() or checkpoint.previous(run.game).exists():
+            loop.restore()
+        run.rewind(game.clock)
+        run.describe(description)
+        return _play(loop, run)
+
+
+def _play(loop: Loop, run: Run) -> Result:
+    finished = loop.run()
+    made = run.summarize() if loop.lead else {}
+    distributed.stop()
+    return Result(loop.shipped.eval().requires_grad_(False), run.folder, finished, loop.game.clock, made)
+
+
+def read_config(description: dict[str, Any]) -> tuple[catalogue.Module, Config]:
+    """Method and config of a `config.json` or of a model file's card."""
+    module = catalogue.find(description["method"]).load()
+    return module, from_json(module.Config, description["config"])
+
+
+def load(path: str | Path, device_name: str = "cpu") -> Model:
+    """A trained model, ready for use. Nothing in the file is executed; no training code or data is needed.
+
+    Args:
+        path: a run's folder or a `model.safetensors`.
+        device_name: where to put it; "auto" picks the best device.
+
+    Raises:
+        UserError: there is no such file, it is damaged, or it is not one of ours.
+    """
+    file = Path(path)
+    if file.is_dir():
+        read_description(file)
+        file = file / "model.safetensors"
+    card = checkpoint.read_card(file)
+    module, config = read_config(card)
+    return checkpoint.load_weights(file, module.Model, config).to(device.pick(device_name))
+
+
+def evaluate(path: str | Path, data: str | Path | None = None, seed: int = 0, device_name: str = "cpu") -> dict[str, float]:
+    """Numbers that say how good a model is, each beside the same number for real data.
+
+    Args:
+        path: a run's folder or a model file.
+        data: what to compare with; the data that it was trained on by default.
+        seed: of the samples and of the real examples that are compared.
+    """
+    model = load(path, device_name)
+    return model.evaluate(open_for(model, data), seed)
+
+
+def open_for(model: Model, data: str | Path | None) -> Dataset:
+    """Data, shaped as the model wants it."""
+    chosen = model.config.data if data is None else model.config.data.replace(source=str(data))
+    return chosen.open()
+
+
+__all__ = ["Result", "config", "evaluate", "load", "resume", "train"]

@@ -1,0 +1,444 @@
+"""The command line. Commands, flags and help are read off functions, configs and verbs; nothing is listed twice.
+
+Exit status: 0 done, 2 bad usage or input (one line on stderr), 130 interrupted, 1 a bug.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import inspect
+import json
+import sys
+import typing
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
+
+import tyro
+
+from sparring import __version__, catalogue
+
+if TYPE_CHECKING:
+    from sparring.api import Result
+    from sparring.core.config import Config
+    from sparring.core.model import Model, Verb
+
+Arguments = list[str]
+
+
+def main(arguments: Arguments | None = None) -> NoReturn:
+    """Run the command line and exit."""
+    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def run(arguments: Arguments) -> int:
+    """Run the command line and give the exit status."""
+    _plain_warnings()
+    try:
+        return _dispatch(arguments)
+    except KeyboardInterrupt:
+        _complain("interrupted")
+        return 130
+    except BrokenPipeError:
+        return 0
+    except Exception as error:
+        from sparring.core.errors import UserError
+
+        if not isinstance(error, UserError):
+            raise
+        _complain(str(error))
+        return 2
+
+
+def _dispatch(arguments: Arguments) -> int:
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(overview())
+        return 0 if arguments else 2
+    if arguments[0] == "--version":
+        print(f"sparring {__version__}")
+        return 0
+    name, rest = arguments[0], arguments[1:]
+    if name not in COMMANDS:
+        near = difflib.get_close_matches(name, COMMANDS, 1)
+        _complain(f"no command {name!r}; " + (f"did you mean {near[0]!r}?" if near else "see `sparring --help`"))
+        return 2
+    return COMMANDS[name](rest) or 0
+
+
+def overview() -> str:
+    """The help of `sparring` itself."""
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {_summary(command)}" for name, command in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: sparring COMMAND ...",
+            "",
+            "Generative adversarial networks: train them, judge them, use them.",
+            "",
+            *lines,
+            "",
+            "`sparring COMMAND --help` tells more. A first run: sparring train dcgan",
+        ]
+    )
+
+
+def _summary(function: Callable[..., Any]) -> str:
+    return (inspect.getdoc(function) or "").partition("\n")[0].rstrip(".")
+
+
+def _complain(text: str) -> None:
+    print(f"sparring: {' '.join(text.split())}", file=sys.stderr)
+
+
+def _plain_warnings() -> None:
+    def show(message: Warning | str, *_: Any) -> None:
+        print(f"sparring: {message}", file=sys.stderr)
+
+    warnings.showwarning = show  # type: ignore[assignment]
+
+
+def _parse(function: Callable[..., Any], name: str, arguments: Arguments) -> Any:
+    """Call a typed function with the flags that tyro reads off it."""
+    return tyro.cli(function, prog=f"sparring {name}", args=arguments, config=(tyro.conf.UsePythonSyntaxForLiteralCollections,) if False else ())
+
+
+# --- list ---------------------------------------------------------------------------------------------------------------
+
+
+def list_methods(arguments: Arguments) -> None:
+    """Show every method with its paper, task and idea."""
+
+    def show(json: bool = False) -> None:
+        """Show every method with its paper, task and idea.
+
+        Args:
+            json: as JSON.
+        """
+        _show_methods(json)
+
+    _parse(show, "list", arguments)
+
+
+def _show_methods(as_json: bool) -> None:
+    found = [dataclasses.asdict(method) for method in catalogue.methods().values()]
+    if as_json:
+        print(json.dumps(found, indent=2))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("method", "task", "idea", "paper", box=None, pad_edge=False)
+    for method in found:
+        table.add_row(f"[bold]{method['name']}", method["task"], method["idea"], f"{method['paper']} arXiv:{method['arxiv']}")
+    Console().print(table)
+
+
+# --- train, resume ------------------------------------------------------------------------------------------------------
+
+
+def train(arguments: Arguments) -> int:
+    """Train a model: sparring train METHOD [--data SOURCE] [flags]."""
+    name, rest = _first(arguments, "METHOD", "sparring train METHOD [--data SOURCE] [--steps N] ...; `sparring list` shows the methods")
+    from sparring import api
+    from sparring.core.config import presets
+
+    method = catalogue.find(name)
+    rest, preset = _take(rest, "--preset")
+    rest, data = _take(rest, "--data")
+    base = api.starting_point(name, preset or "default")
+    if data is not None:
+        base = api.with_data(base, data)
+    kind = _flags(type(base), list(presets(type(base))))
+    flags = tyro.cli(
+        kind,
+        prog=f"sparring train {name}",
+        args=rest,
+        default=kind(config=base),
+        description=f"{method.paper} arXiv:{method.arxiv}\n\n{method.idea}",
+        config=(tyro.conf.AvoidSubcommands,),
+    )
+    return _report(api.start(name, flags.config, flags.run))
+
+
+def _flags(config: type[Config], names: list[str]) -> type:
+    """The flags of `train`: those of a run, and the config's own without a prefix."""
+
+    @dataclass(frozen=True)
+    class Flags:
+        config: Annotated[config, tyro.conf.arg(name="")]  # type: ignore[valid-type]
+        run: Path | None = None
+        """folder of the run; runs/METHOD-NNN by default"""
+        data: str | None = None
+        """what to learn from: a folder, .zip, .tar, .npy, .npz, idx, .parquet, .csv or .jsonl file, a prepared store, or
+        a known name (digits, mnist, fashion_mnist, cifar10); the same as --data.source"""
+        preset: str = "default"
+
+    Flags.__annotations__ = {
+        "config": Annotated[config, tyro.conf.arg(name="")],
+        "run": Path | None,
+        "data": str | None,
+        "preset": Annotated[Literal[tuple(names)], tyro.conf.arg(help="named starting point of all other flags")],
+    }
+    return Flags
+
+
+def _take(arguments: Arguments, flag: str) -> tuple[Arguments, str | None]:
+    """Take `--flag value` or `--flag=value` out of the arguments: it decides what the other flags are."""
+    rest, value = [], None
+    remaining = iter(arguments)
+    for argument in remaining:
+        if argument == flag:
+            value = next(remaining, None)
+            if value is None:
+                _usage(f"{flag} needs a value")
+        elif argument.startswith(f"{flag}="):
+            value = argument.partition("=")[2]
+        else:
+            rest.append(argument)
+    return rest, value
+
+
+def _first(arguments: Arguments, what: str, usage: str) -> tuple[str, Arguments]:
+    """The command's first word and the rest."""
+    if not arguments or arguments[0].startswith("-"):
+        if arguments and arguments[0] in ("-h", "--help"):
+            print(f"usage: {usage}")
+            sys.exit(0)
+        _usage(f"{what} is missing: {usage}")
+    return arguments[0], arguments[1:]
+
+
+def _usage(text: str) -> NoReturn:
+    from sparring.core.errors import UserError
+
+    raise UserError(text)
+
+
+def resume(arguments: Arguments) -> int:
+    """Go on with a run exactly where it stopped."""
+
+    def play(run: tyro.conf.Positional[Path], steps: int | None = None, device: str | None = None) -> Result:
+        """Go on with a run exactly where it stopped.
+
+        Args:
+            run: the run's folder.
+            steps: a new last step.
+            device: another device.
+        """
+        from sparring import api
+
+        return api.go_on(run, steps, device)
+
+    return _report(_parse(play, "resume", arguments))
+
+
+def _report(result: Result) -> int:
+    """Say where everything lies and what to do next."""
+    if not result.finished:
+        _complain(f"stopped at step {result.step}, saved; `sparring resume {result.folder}` goes on")
+        return 130
+    for name, path in result.made.items():
+        print(f"{name:<10} {path}")
+    print(f"model      {result.folder / 'model.safetensors'}")
+    print("\nTry next:")
+    for command in ("apply {} sample --out samples.png", "apply {} interpolate --out walk.gif", "evaluate {}"):
+        print(f"  sparring {command.format(result.folder)}")
+    return 0
+
+
+# --- apply --------------------------------------------------------------------------------------------------------------
+
+
+def apply(arguments: Arguments) -> None:
+    """Use a trained model: sparring apply RUN VERB [flags]; without VERB, show what it can do."""
+    path, rest = _first(arguments, "RUN", "sparring apply RUN [VERB] [flags]; without VERB, shows what the model can do")
+    from sparring import api
+    from sparring.core.model import verbs
+
+    model = api.load(path)
+    known = verbs(type(model))
+    if not rest or rest[0] in ("-h", "--help"):
+        print("\n".join(f"{verb.summary}\n  sparring apply {path} {verb.name} {verb.example}" for verb in known.values()))
+        return
+    if rest[0] not in known:
+        near = difflib.get_close_matches(rest[0], known, 1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        _usage(f"this model has no verb {rest[0]!r}; {hint}it can {', '.join(known)}")
+    verb = known[rest[0]]
+    tyro.cli(_callable(verb, model), prog=f"sparring apply {path} {verb.name}", args=rest[1:])
+
+
+def _callable(verb: Verb, model: Model) -> Callable[..., None]:
+    """A function with the verb's own flags, with files in the place of media, that saves what the verb gives."""
+    from sparring.core import device
+    from sparring.core.media import medium
+
+    hints = typing.get_type_hints(verb.function, include_extras=True)
+    given = list(inspect.signature(verb.function).parameters.values())[1:]
+    media = {item.name: kind for item in given if (kind := medium(hints[item.name]))}
+    kinds = {item.name: tyro.conf.Positional[Path] if item.name in media else hints[item.name] for item in given}
+    own = {"out": Path | None, "device": str}
+    defaults = {"out": None, "device": "auto"}
+
+    def call(**values: Any) -> None:
+        out, where = values.pop("out"), values.pop("device")
+        model.to(device.pick(where))
+        for name, kind in media.items():
+            values[name] = kind.load(values[name]).to(model.device)
+        _deliver(verb.function(model, **values), hints["return"], out, verb.name, model)
+
+    parameters = [item.replace(annotation=kinds[item.name], kind=inspect.Parameter.KEYWORD_ONLY) for item in given]
+    parameters += [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=defaults[name], annotation=kind)
+        for name, kind in own.items()
+    ]
+    call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    call.__annotations__ = {**kinds, **own}
+    doc = inspect.getdoc(verb.function) or ""
+    call.__doc__ = doc + ("" if "Args:" in doc else "\n\nArgs:") + (
+        "\n    out: file (or folder) to write; its suffix chooses the format."
+        "\n    device: auto, cpu, cuda, mps, ...\n"
+    )
+    return call
+
+
+def _deliver(value: Any, hint: Any, out: Path | None, name: str, model: Model) -> None:
+    """Save what has a medium, print what has not."""
+    from torch import Tensor
+
+    from sparring.core.media import medium
+
+    if (kind := medium(hint)) is not None:
+        drawn = value if value.dim() == 4 or (out and out.suffix == ".npy") else model.config.data.picture(value)
+        print(kind.save(drawn, out or Path(f"{name}{kind.default}")))
+        return
+    fields = typing.get_type_hints(type(value), include_extras=True) if hasattr(value, "_fields") else {}
+    for field, field_hint in fields.items():
+        item = getattr(value, field)
+        if medium(field_hint):
+            _deliver(item, field_hint, out, name, model)
+        else:
+            shown = [[round(number, 4) for number in row] for row in item.tolist()] if isinstance(item, Tensor) else item
+            print(f"{field}: {json.dumps(shown)}")
+
+
+# --- evaluate, data, doctor ---------------------------------------------------------------------------------------------
+
+
+def evaluate(arguments: Arguments) -> None:
+    """Judge a trained model, with the same numbers for real data beside."""
+
+    def judge(
+        run: tyro.conf.Positional[Path], data: str | None = None, seed: int = 0, device: str = "auto", json: bool = False
+    ) -> None:
+        """Judge a trained model, with the same numbers for real data beside.
+
+        Args:
+            run: a run's folder or a model file.
+            data: what to compare with; the data that it was trained on by default.
+            seed: of the samples and of the real examples.
+            device: auto, cpu, cuda, mps, ...
+            json: as JSON.
+        """
+        from sparring import api
+
+        _show_numbers(api.evaluate(run, data, seed, device), json)
+
+    _parse(judge, "evaluate", arguments)
+
+
+def _show_numbers(values: dict[str, float], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(values, indent=2))
+    else:
+        print("\n".join(f"{name:<28} {value:.5g}" for name, value in values.items()))
+
+
+def data(arguments: Arguments) -> int:
+    """Look into data, or prepare it once: sparring data inspect SOURCE, sparring data prepare SOURCE OUT."""
+    actions = {"inspect": _inspect, "prepare": _prepare}
+    usage = "sparring data inspect SOURCE [--json] | sparring data prepare SOURCE OUT [flags]"
+    name, rest = _first(arguments, "what to do", usage)
+    if name not in actions:
+        _usage(f"no such thing as `sparring data {name}`; {usage}")
+    return actions[name](rest) or 0
+
+
+def _inspect(arguments: Arguments) -> None:
+    def look(source: tyro.conf.Positional[str], json: bool = False) -> None:
+        """Say what a source holds: sizes, channels, bit depth, labels, bad files by name.
+
+        Args:
+            source: a folder, archive, array file, table, prepared store or known name.
+            json: as JSON.
+        """
+        from sparring.data.inspect import inspect as inspect_source
+
+        report = inspect_source(source)
+        print(_json(report.as_dict()) if json else report.render())
+
+    _parse(look, "data inspect", arguments)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, indent=2)
+
+
+def _prepare(arguments: Arguments) -> None:
+    from sparring.data.images import Images
+
+    @dataclass(frozen=True)
+    class Prepare:
+        """Decode and resize a source once into a store that training reads from memory-mapped."""
+
+        source: tyro.conf.Positional[str]
+        """a folder, archive, array file, table or known name"""
+        out: tyro.conf.Positional[Path]
+        """folder of the store"""
+        images: Annotated[Images, tyro.conf.arg(name="")] = Images()
+
+    Prepare.__annotations__ = {
+        "source": tyro.conf.Positional[str],
+        "out": tyro.conf.Positional[Path],
+        "images": Annotated[_without_source(Images), tyro.conf.arg(name="")],
+    }
+    flags = _parse(Prepare, "data prepare", arguments)
+    from sparring.data.inspect import prepare
+
+    print(prepare(flags.source, flags.out, flags.images))
+
+
+def _without_source(kind: type) -> Any:
+    return kind
+
+
+def doctor(arguments: Arguments) -> int:
+    """Check this machine: versions, devices, precision, threads, memory, disk; what is wrong and how to mend it."""
+
+    def check(json: bool = False) -> int:
+        """Check this machine: versions, devices, precision, threads, memory, disk; what is wrong and how to mend it.
+
+        Args:
+            json: as JSON.
+        """
+        from sparring import doctor
+
+        report = doctor.examine()
+        print(_json(report) if json else doctor.render(report))
+        return 0
+
+    return _parse(check, "doctor", arguments)
+
+
+COMMANDS: dict[str, Callable[[Arguments], int | None]] = {
+    "list": list_methods,
+    "train": train,
+    "resume": resume,
+    "apply": apply,
+    "evaluate": evaluate,
+    "data": data,
+    "doctor": doctor,
+}

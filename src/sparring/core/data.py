@@ -1,0 +1,79 @@
+"""What every kind of training data offers, whatever it holds.
+
+A `Data` is a config: where the data comes from and how it is shaped. It travels inside a method's `Config`, in
+`config.json` and in a model's weights file. Opened, it becomes a `Dataset`: whole batches by index.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import torch
+from torch import Tensor
+
+
+class Dataset(ABC):
+    """Data opened for reading: whole batches by index, with no per-sample Python."""
+
+    fingerprint: str
+    """changes when the content changes: a hash of the source, its size and its settings"""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Number of examples."""
+
+    @abstractmethod
+    def batch(self, index: Tensor, chance: torch.Generator) -> Any:
+        """The batch (a NamedTuple of tensors, in host memory) of these examples.
+
+        Args:
+            index: int64 indices into the data, shape (N,).
+            chance: the only source of randomness, for augmentation (flips and the like).
+        """
+
+    def prepare(self, batch: Any) -> Any:
+        """What is left to do on the training device (uint8 to [-1, 1], say). Must be a pure function."""
+        return batch
+
+
+@dataclass(frozen=True)
+class Data(ABC):
+    """Where the data comes from and how it is shaped. Frozen, JSON-able; no file is touched until asked."""
+
+    source: str = ""
+    """what to learn from"""
+
+    bounded: ClassVar[bool] = True
+    """whether every number lies in [-1, 1]"""
+
+    @classmethod
+    def claims(cls, source: str) -> bool:
+        """Whether `--data source` names this kind of data where a method takes several."""
+        return False
+
+    def replace(self, **changes: Any) -> Self:
+        return dataclasses.replace(self, **changes)
+
+    @property
+    @abstractmethod
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one example, without the batch dimension."""
+
+    @abstractmethod
+    def resolved(self) -> Self:
+        """The same with everything that depends on the source (size, channels, ...) filled in.
+
+        Raises:
+            UserError: the source is missing or cannot be used.
+        """
+
+    @abstractmethod
+    def open(self) -> Dataset:
+        """Open for reading; prepares (decodes, resizes) on first use."""
+
+    @abstractmethod
+    def picture(self, examples: Tensor) -> Tensor:
+        """One image of many examples, 1 x C x H x W in [-1, 1]: how a person looks at them."""

@@ -1,0 +1,154 @@
+"""Game and Player: how a model is trained. One `Game.step` is one round of the paper's algorithm, written out."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Generic, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from sparring.core import distributed
+from sparring.core.config import Config, Optimizer
+from sparring.core.model import Model
+
+M = TypeVar("M", bound=Model)
+C = TypeVar("C", bound=Config)
+
+
+class NonFinite(Exception):
+    """A loss or a gradient that is not a number, found while looking for the cause."""
+
+    def __init__(self, player: str, what: str):
+        super().__init__(f"{player}: its {what} is not finite")
+        self.player, self.what = player, what
+
+
+class Player(nn.Module):
+    """The networks that one loss moves, and their optimizer.
+
+    Its state dict is the optimizer's state; the networks belong to the model or the game.
+    """
+
+    def __init__(self, *networks: nn.Module, optimizer: Optimizer):
+        super().__init__()
+        self.weights = [weight for network in networks for weight in network.parameters()]
+        self.optimizer = optimizer.build(self.weights)
+        self.careful: str | None = None
+        """while the cause of a failure is sought: the player's name, and every loss and gradient is checked"""
+
+    def minimize(self, loss: Tensor | Iterable[Tensor], **settings: Any) -> Tensor:
+        """One update of this player's weights, and of nobody else's: no other gradient is even computed.
+
+        Args:
+            loss: a scalar; or the losses of the parts of a batch, each differentiated and freed in turn (their mean
+                is what is minimised).
+            settings: optimizer settings for this update (`lr=`, `momentum=`).
+
+        Returns:
+            the (mean) loss, detached.
+        """
+        self.optimizer.zero_grad(set_to_none=True)
+        seen = []
+        for part in [loss] if isinstance(loss, Tensor) else loss:
+            part.backward(inputs=self.weights)
+            seen.append(part.detach())
+        gradients = [weight.grad for weight in self.weights if weight.grad is not None]
+        if len(seen) > 1:
+            torch._foreach_div_(gradients, float(len(seen)))
+        distributed.average(gradients)
+        mean = seen[0] if len(seen) == 1 else torch.stack(seen).mean()
+        if self.careful is not None:
+            self._check(self.careful, mean, gradients)
+        for group in self.optimizer.param_groups:
+            group.update(settings)
+        self.optimizer.step()
+        # Autocast keeps low-precision copies of weights, which are stale from here on.
+        torch.clear_autocast_cache()
+        return mean
+
+    def _check(self, name: str, loss: Tensor, gradients: Sequence[Tensor]) -> None:
+        if not torch.isfinite(loss):
+            raise NonFinite(name, "loss")
+        if not all(torch.isfinite(gradient).all() for gradient in gradients):
+            raise NonFinite(name, "gradient")
+
+    def get_extra_state(self) -> dict[str, Any]:
+        return self.optimizer.state_dict()
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        self.optimizer.load_state_dict(state)
+
+
+class Replay:
+    """One forward pass for each part of a batch, run again each time that it is asked for.
+
+    With a single part it is run once and kept; with more, only one part's graph is alive at a time, which is what
+    splitting a batch is for. The network must be deterministic given its input.
+    """
+
+    def __init__(self, network: Callable[[Tensor], Tensor], inputs: Sequence[Tensor]):
+        self.network, self.inputs = network, inputs
+        self.kept = network(inputs[0]) if len(inputs) == 1 else None
+
+    def __iter__(self) -> Iterator[Tensor]:
+        for given in self.inputs:
+            yield self.network(given) if self.kept is None else self.kept
+
+
+class Notes(defaultdict[str, list[Tensor]]):
+    """Scalars noted during a step, several under one name; `means()` is what a step returns for the log."""
+
+    def __init__(self) -> None:
+        super().__init__(list)
+
+    def note(self, name: str, value: Tensor) -> None:
+        self[name].append(value.detach())
+
+    def means(self) -> dict[str, Tensor]:
+        return {name: values[0] if len(values) == 1 else torch.stack(values).mean() for name, values in self.items()}
+
+
+class Game(nn.Module, ABC, Generic[M, C]):
+    """How a model is trained: the opponents, the players and one step.
+
+    All that must be remembered between steps is a submodule or a buffer, so that `state_dict()` is a whole checkpoint.
+    """
+
+    def __init__(self, model: M, config: C):
+        super().__init__()
+        self.model, self.config = model, config
+        self.clock = 0
+        """steps done"""
+        self.position = 0
+        """batches drawn"""
+        self.detours = 0
+        """times that the game went back to its last good state and took other random numbers from there"""
+        self.split = 1
+        """parts that a batch is worked on in; doubled when memory runs out"""
+
+    @abstractmethod
+    def step(self, batches: Iterator[Any]) -> dict[str, Tensor]:
+        """One round: draws as many batches as the algorithm wants, returns scalars for the log."""
+
+    @property
+    def progress(self) -> float:
+        """0 at the first step, 1 at the end of the run: what schedules are functions of."""
+        return self.clock / self.config.steps
+
+    def parts(self, batch: Tensor) -> tuple[Tensor, ...]:
+        """The batch in the parts that fit the memory: itself, unless memory ran out."""
+        return batch.chunk(self.split)
+
+    @property
+    def players(self) -> dict[str, Player]:
+        return {name: module for name, module in self.named_modules() if isinstance(module, Player)}
+
+    def get_extra_state(self) -> dict[str, int]:
+        return {"clock": self.clock, "position": self.position, "detours": self.detours, "split": self.split}
+
+    def set_extra_state(self, state: dict[str, int]) -> None:
+        self.clock, self.position = state["clock"], state["position"]
+        self.detours, self.split = state["detours"], state["split"]

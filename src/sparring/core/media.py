@@ -1,0 +1,153 @@
+"""Media: tensors with a face. What a verb takes and gives, and how each is loaded from and saved to a file.
+
+A medium is written into a verb's type (`def translate(self, image: Image) -> Image`); the value is a plain tensor. The
+command line, the Python interface and the studio read loading and saving off the type.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Annotated, Any, get_args, get_origin
+
+import numpy as np
+import PIL.Image
+import torch
+from torch import Tensor
+
+from sparring.core.errors import UserError
+
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+CLIPS = (".mp4", ".gif", ".webp")
+
+
+class Medium(ABC):
+    """How one kind of tensor is loaded and saved."""
+
+    default: str
+    """suffix of a file when the user names none"""
+
+    @abstractmethod
+    def load(self, path: Path) -> Tensor:
+        """The tensor in a file. Raises UserError when it cannot be read."""
+
+    @abstractmethod
+    def save(self, value: Tensor, path: Path) -> Path:
+        """Write the tensor and say where. The suffix chooses the format; `.npy` keeps the raw numbers."""
+
+
+class Pictures(Medium):
+    """N x C x H x W in [-1, 1]: one picture, or several as a grid (or one file each, into a folder)."""
+
+    default = ".png"
+
+    def load(self, path: Path) -> Tensor:
+        try:
+            with PIL.Image.open(path) as image:
+                pixels = np.array(image.convert("L" if image.mode in ("1", "L", "I;16") else "RGB"))
+        except (OSError, ValueError, PIL.Image.DecompressionBombError) as error:
+            raise UserError(f"{path}: not a readable picture ({error})") from None
+        if pixels.ndim == 2:
+            pixels = pixels[:, :, None]
+        return torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 127.5 - 1
+
+    def save(self, value: Tensor, path: Path) -> Path:
+        return save_image(value, path)
+
+
+class Clip(Medium):
+    """T x C x H x W in [-1, 1], one after another: a video by suffix .mp4, .gif or .webp; otherwise a grid."""
+
+    default = ".png"
+    fps = 12.0
+
+    def load(self, path: Path) -> Tensor:
+        raise UserError(f"{path}: no model takes a clip as input yet")
+
+    def save(self, value: Tensor, path: Path) -> Path:
+        if path.suffix.lower() not in CLIPS:
+            return save_image(value, path)
+        from sparring.core.animation import write_video
+
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_video((_rgb(frame) for frame in value), path, self.fps)
+        return path
+
+
+Image = Annotated[Tensor, Pictures()]
+"""N x C x H x W in [-1, 1]"""
+Frames = Annotated[Tensor, Clip()]
+"""T x C x H x W in [-1, 1]"""
+
+
+def medium(hint: Any) -> Medium | None:
+    """The medium that a type hint names, if any."""
+    if get_origin(hint) is Annotated:
+        return next((item for item in get_args(hint)[1:] if isinstance(item, Medium)), None)
+    return None
+
+
+def to_uint8(images: Tensor) -> np.ndarray:
+    """... x C x H x W in [-1, 1] as uint8 ... x H x W x C in host memory."""
+    scaled = ((images.detach().float() + 1) * 127.5).round_().clamp_(0, 255)
+    return scaled.to(torch.uint8).movedim(-3, -1).cpu().numpy()
+
+
+def _rgb(image: Tensor) -> np.ndarray:
+    pixels = to_uint8(image)
+    return np.ascontiguousarray(pixels[..., :3] if pixels.shape[-1] >= 3 else pixels[..., :1].repeat(3, axis=-1))
+
+
+def to_pil(image: Tensor) -> PIL.Image.Image:
+    """One picture, C x H x W in [-1, 1]. One channel is grey, two are drawn as red and green, four carry alpha."""
+    pixels = to_uint8(image)
+    channels = pixels.shape[-1]
+    if channels == 1:
+        return PIL.Image.fromarray(pixels[..., 0])
+    if channels == 2:
+        pixels = np.concatenate([pixels, np.zeros_like(pixels[..., :1])], axis=-1)
+    return PIL.Image.fromarray(np.ascontiguousarray(pixels[..., : 4 if channels == 4 else 3]))
+
+
+def grid(images: Tensor, columns: int | None = None, gap: int = 2) -> Tensor:
+    """N x C x H x W as one picture, 1 x C x H' x W', row by row on black. `columns` defaults to a near square."""
+    count, channels, height, width = images.shape
+    columns = min(columns or math.ceil(math.sqrt(count)), count)
+    rows = math.ceil(count / columns)
+    sheet = images.new_full((1, channels, rows * (height + gap) - gap, columns * (width + gap) - gap), -1.0)
+    for number, image in enumerate(images):
+        top, left = (number // columns) * (height + gap), (number % columns) * (width + gap)
+        sheet[0, :, top : top + height, left : left + width] = image
+    return sheet
+
+
+def save_image(images: Tensor, path: str | Path, columns: int | None = None) -> Path:
+    """Write pictures to a file.
+
+    Args:
+        images: C x H x W or N x C x H x W in [-1, 1]; several become a grid.
+        path: a picture file (.png, .jpg, .webp, ...), `.npy` for the raw numbers, or a folder (no suffix), which
+            receives one numbered .png for each.
+        columns: of the grid; a near square by default.
+
+    Raises:
+        UserError: the suffix is unknown, or the file cannot be written.
+    """
+    path = Path(path)
+    images = images[None] if images.dim() == 3 else images
+    suffix = path.suffix.lower()
+    if suffix not in (*PICTURES, ".npy", ""):
+        raise UserError(f"{path}: unknown suffix; use one of {', '.join(PICTURES)}, .npy, or a folder name")
+    try:
+        (path if not suffix else path.parent).mkdir(parents=True, exist_ok=True)
+        if suffix == ".npy":
+            np.save(path, images.detach().float().cpu().numpy())
+        elif suffix:
+            to_pil(images[0] if len(images) == 1 else grid(images, columns)[0]).save(path)
+        else:
+            for number, image in enumerate(images):
+                to_pil(image).save(path / f"{number:05d}.png")
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror or error})") from None
+    return path

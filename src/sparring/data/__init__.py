@@ -1,0 +1,1 @@
+"""From what a GAN learns: one kind of batch, one file."""

@@ -1,0 +1,130 @@
+"""DCGAN. Radford, Metz & Chintala, "Unsupervised Representation Learning with Deep Convolutional GANs", 2015. arXiv:1511.06434
+
+Strided convolutions, batch norm and no hidden dense layers make two convolutional networks spar stably.
+Differs from the paper in: kernels of 4 px, which fit a stride of 2 without overlap artefacts (`paper` has its 5); the
+learning rate falls towards the end and a running average of the weights is shipped (`paper` has neither).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from sparring import core, tasks
+from sparring.core.media import grid
+from sparring.core.schedule import linear
+from sparring.data.images import ImageBatch, Images
+from sparring.losses import adversarial
+from sparring.networks import convolutional
+
+
+@dataclass(frozen=True)
+class Config(core.Config):
+    data: Images = Images()
+    latent: int = 100
+    """length of the noise vector z"""
+    noise: Literal["normal", "uniform"] = "normal"
+    """z from N(0, 1), or uniform in [-1, 1] as in the paper"""
+    width: int = 64
+    """channels at half the full size; doubled with every halving"""
+    kernel: Literal[4, 5] = 4
+    """side of the kernels"""
+    adam: core.Adam = core.Adam(lr=2e-4, betas=(0.5, 0.999))
+    final_rate: float = 0.1
+    """share of the learning rate that is left at the end"""
+
+    @core.preset
+    def paper(cls) -> Config:
+        """The paper's networks at 64 px: kernels of 5 px, 128 to 1024 channels, uniform noise, batches of 128."""
+        return cls(
+            data=Images(size=64), noise="uniform", width=128, kernel=5, batch=128, steps=70_000, ema=0.0, final_rate=1.0
+        )
+
+    @core.preset
+    def tiny(cls) -> Config:
+        """Small enough for a test."""
+        return cls(data=Images(size=16), latent=8, width=4, batch=8, steps=4, log_every=1)
+
+
+class Model(tasks.Sample):
+    """Both networks: the paper keeps the discriminator as a feature extractor."""
+
+    def __init__(self, config: Config):
+        super().__init__(config)
+        self.latent, self.uniform = config.latent, config.noise == "uniform"
+        self.generator = convolutional.Generator(config.latent, config.data.shape, config.width, config.kernel)
+        self.discriminator = convolutional.Discriminator(config.data.shape, config.width, config.kernel)
+
+    def noise(self, count: int, chance: torch.Generator | None = None) -> Tensor:
+        if not self.uniform:
+            return super().noise(count, chance)
+        where = self.device if chance is None else torch.device("cpu")
+        return (torch.rand(count, self.latent, generator=chance, device=where) * 2 - 1).to(self.device)
+
+    @core.verb("--count 6 --out filters.png")
+    def filters(self, count: int = 6, seed: int = 0, data: str = "") -> core.Image:
+        """What the discriminator's last features have learned to see, by guided backpropagation. The paper's figure 5.
+
+        A column for each feature: above, the picture that excites it most; below, what in the picture does so.
+
+        Args:
+            count: features shown.
+            seed: of the pictures looked through.
+            data: a source of pictures; the model's own samples by default.
+        """
+        images = tasks.sample.read_examples(self.config.data.replace(source=data).open(), 512, seed) if data else None
+        images = self.sample(512, seed) if images is None else images.to(self.device)
+        with torch.enable_grad():
+            images = images.clone().requires_grad_()
+            peaks = self.discriminator.features(images, Guided.apply)[-1].amax((2, 3))[:, :count]
+            best = peaks.argmax(0)
+            seen = [torch.autograd.grad(peaks[index, feature], images, retain_graph=True)[0][index]
+                    for feature, index in enumerate(best.tolist())]  # fmt: skip
+        shown = torch.stack([slope / slope.abs().amax().clamp(min=1e-12) for slope in seen])
+        return grid(torch.cat([images.detach()[best], shown]), columns=len(best))
+
+
+class Guided(torch.autograd.Function):
+    """Leaky ReLU whose backward lets only positive slopes of active units through. Springenberg et al. 2014, figure 1."""
+
+    @staticmethod
+    def forward(context: torch.autograd.function.FunctionCtx, value: Tensor) -> Tensor:
+        context.save_for_backward(value)
+        return convolutional.leaky(value)
+
+    @staticmethod
+    def backward(context: torch.autograd.function.FunctionCtx, slope: Tensor) -> Tensor:  # type: ignore[override]
+        (value,) = context.saved_tensors  # type: ignore[attr-defined]
+        return slope.clamp(min=0) * (value > 0)
+
+
+class Game(core.Game[Model, Config]):
+    """Section 4: the two players move in turn, on the same forgeries."""
+
+    def __init__(self, model: Model, config: Config):
+        super().__init__(model, config)
+        self.discriminator_player = core.Player(model.discriminator, optimizer=config.adam)
+        self.generator_player = core.Player(model.generator, optimizer=config.adam)
+
+    def step(self, batches: Iterator[ImageBatch]) -> dict[str, Tensor]:
+        model, notes = self.model, core.Notes()
+        rate = self.config.adam.lr * linear(1, self.config.final_rate, self.progress)
+        real = self.parts(next(batches).image)
+        fake = core.Replay(model.generator, [model.noise(len(part)) for part in real])
+
+        judged = (self.judge(part, forged.detach(), notes) for part, forged in zip(real, fake))
+        discriminator_loss = self.discriminator_player.minimize(judged, lr=rate)
+        fooled = (adversarial.non_saturating(model.discriminator(forged)) for forged in fake)
+        generator_loss = self.generator_player.minimize(fooled, lr=rate)
+        return {"discriminator": discriminator_loss, "generator": generator_loss, **notes.means()}
+
+    def judge(self, real: Tensor, fake: Tensor, notes: core.Notes) -> Tensor:
+        """Real and fake pass one after the other: batch norm must not mix them."""
+        real_score, fake_score = self.model.discriminator(real), self.model.discriminator(fake)
+        notes.note("D(x)", real_score.float().sigmoid().mean())
+        notes.note("D(G(z))", fake_score.float().sigmoid().mean())
+        return adversarial.discriminator_loss(real_score, fake_score)

@@ -1,0 +1,123 @@
+"""GAN. Goodfellow et al., "Generative Adversarial Networks", 2014. arXiv:1406.2661
+
+A generator learns to forge examples that a discriminator, learning to tell them from real ones, cannot tell apart.
+Differs from the paper in: the two players move in turn, as in Algorithm 1, and not at once, as in its code; the output
+bias does not start from the data's marginals; the default preset uses Adam (the `paper` preset has the paper's SGD).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from sparring import core, tasks
+from sparring.core.schedule import exponential, linear
+from sparring.data.images import Images
+from sparring.data.points import Points
+from sparring.losses import adversarial
+from sparring.networks import perceptron
+
+
+@dataclass(frozen=True)
+class Config(core.Config):
+    data: Images | Points = Images()
+    latent: int = 100
+    """length of the noise vector z, uniform with variance 1"""
+    hidden: tuple[int, ...] = (1200, 1200)
+    """ReLU units in each of the generator's hidden layers"""
+    maxout: tuple[int, ...] = (240, 240)
+    """maxout units in each of the discriminator's hidden layers"""
+    pieces: int = 5
+    """linear pieces of a maxout unit"""
+    dropout_input: float = 0.2
+    """share of its input that the discriminator drops in training"""
+    dropout: float = 0.5
+    """share of each hidden layer that the discriminator drops in training"""
+    objective: Literal["non_saturating", "minimax"] = "non_saturating"
+    """what the generator minimises: -log D(G(z)), or log(1 - D(G(z))), which saturates"""
+    rounds: int = 1
+    """k: discriminator updates for each generator update"""
+    optimizer: core.Adam | core.Sgd = core.Adam(lr=2e-4, betas=(0.5, 0.999))
+
+    @core.preset
+    def paper(cls) -> Config:
+        """The paper's MNIST run: SGD with momentum, batches of 100, 250 epochs of 50,000 digits."""
+        return cls(batch=100, steps=125_000, ema=0.0, optimizer=core.Sgd(lr=0.1, momentum=0.5))
+
+    @core.preset
+    def ring(cls) -> Config:
+        """Eight Gaussians on a ring, in the plane."""
+        return cls(
+            data=Points("ring"), latent=2, hidden=(128, 128), maxout=(128, 128), pieces=2, dropout_input=0, dropout=0,
+            batch=256, steps=10_000, precision="float32", optimizer=core.Adam(lr=1e-3, betas=(0.5, 0.999)),
+        )  # fmt: skip
+
+    @core.preset
+    def tiny(cls) -> Config:
+        """Small enough for a test."""
+        return cls(latent=8, hidden=(16,), maxout=(16,), pieces=2, batch=8, steps=4, log_every=1)
+
+
+class Model(tasks.Sample):
+    def __init__(self, config: Config):
+        super().__init__(config)
+        self.latent = config.latent
+        self.generator = perceptron.Generator(
+            config.latent, config.hidden, config.data.shape, bounded=config.data.bounded
+        )
+
+    def noise(self, count: int, chance: torch.Generator | None = None) -> Tensor:
+        """z uniform in +-sqrt(3), which has variance 1."""
+        shape = (count, self.latent)
+        where = self.device if chance is None else torch.device("cpu")
+        return ((torch.rand(shape, generator=chance, device=where) * 2 - 1) * math.sqrt(3)).to(self.device)
+
+
+class Game(core.Game[Model, Config]):
+    """Algorithm 1."""
+
+    def __init__(self, model: Model, config: Config):
+        super().__init__(model, config)
+        self.discriminator = perceptron.Discriminator(
+            config.data.shape, config.maxout, config.pieces, config.dropout_input, config.dropout
+        )
+        if isinstance(config.optimizer, core.Sgd):
+            perceptron.initialize(model.generator, 0.05)
+            perceptron.initialize(self.discriminator, 0.005)
+        self.discriminator_player = core.Player(self.discriminator, optimizer=config.optimizer)
+        self.generator_player = core.Player(model.generator, optimizer=config.optimizer)
+
+    def step(self, batches: Iterator[Any]) -> dict[str, Tensor]:
+        model, notes, settings = self.model, core.Notes(), self.settings()
+        for _ in range(self.config.rounds):
+            real = self.parts(next(batches)[0])
+            losses = (self.judge(part, model.generator(model.noise(len(part))).detach(), notes) for part in real)
+            notes.note("discriminator", self.discriminator_player.minimize(losses, **settings))
+
+        fakes = (model.generator(model.noise(len(part))) for part in real)
+        loss = self.generator_player.minimize((self.forge(fake) for fake in fakes), **settings)
+        return {**notes.means(), "generator": loss}
+
+    def judge(self, real: Tensor, fake: Tensor, notes: core.Notes) -> Tensor:
+        real_score, fake_score = self.discriminator(real), self.discriminator(fake)
+        notes.note("D(x)", real_score.float().sigmoid().mean())
+        notes.note("D(G(z))", fake_score.float().sigmoid().mean())
+        return adversarial.discriminator_loss(real_score, fake_score)
+
+    def forge(self, fake: Tensor) -> Tensor:
+        if self.config.objective == "minimax":
+            return adversarial.saturating(self.discriminator(fake))
+        return adversarial.non_saturating(self.discriminator(fake))
+
+    def settings(self) -> dict[str, float]:
+        """The paper's decay by minibatch and growing momentum; for Adam a straight fall to a tenth."""
+        optimizer = self.config.optimizer
+        if isinstance(optimizer, core.Adam):
+            return {"lr": linear(optimizer.lr, optimizer.lr / 10, self.progress)}
+        momentum = linear(optimizer.momentum, 0.7, self.clock / 125_000)
+        return {"lr": exponential(optimizer.lr, 1.000004, 1e-6, self.clock), "momentum": momentum}

@@ -1,0 +1,1 @@
+"""Networks that two methods share, or one that is long."""

@@ -1,0 +1,119 @@
+"""The strided convolutional pair of DCGAN: Radford et al. 2015, section 3.
+
+Both networks work in channels-last order, in which their first and last layers are plain matrix products: the
+generator projects noise to the coarsest map, the discriminator flattens the coarsest map to one logit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sparring.core.errors import UserError
+
+Activation = Callable[[Tensor], Tensor]
+
+
+def halvings(size: int) -> tuple[int, int]:
+    """The coarsest side (4 to 7 px) and how many doublings lead from it to `size`.
+
+    Raises:
+        UserError: `size` does not halve down to 4-7 px, or is not within 16 to 256.
+    """
+    levels = 0
+    while size >> levels > 7:
+        levels += 1
+    start = size >> levels
+    if not 16 <= size <= 256 or start << levels != size:
+        near = sorted(_sizes(), key=lambda side: (abs(side - size), side))[:2]
+        raise UserError(f"{size} px does not halve down to 4-7 px; use --data.size {near[0]} or {near[1]}")
+    return start, levels
+
+
+def _sizes() -> list[int]:
+    return [start << level for level in range(1, 7) for start in (4, 5, 6, 7) if 16 <= start << level <= 256]
+
+
+def leaky(value: Tensor) -> Tensor:
+    return functional.leaky_relu(value, 0.2)
+
+
+class Generator(nn.Module):
+    """Noise to image: a projection, then a transposed convolution with batch norm and ReLU for each doubling, then tanh.
+
+    Args:
+        latent: length of the noise vector.
+        shape: (channels, size, size) of the image.
+        width: channels at half the full size; doubled with every halving, at most 16 times.
+        kernel: side of the kernels, 4 or 5.
+    """
+
+    def __init__(self, latent: int, shape: tuple[int, ...], width: int, kernel: int = 4):
+        super().__init__()
+        self.start, levels = halvings(shape[1])
+        widths = [min(width << level, width * 16) for level in reversed(range(levels))]
+        self.width = widths[0]
+        self.project = nn.Linear(latent, self.start**2 * widths[0], bias=False)
+        self.norms = nn.ModuleList(nn.BatchNorm2d(count) for count in widths)
+        self.doublings = nn.ModuleList(
+            _up(given, made, kernel) for given, made in zip(widths, [*widths[1:], shape[0]])
+        )
+        initialize(self)
+
+    def forward(self, noise: Tensor) -> Tensor:
+        """N x latent to N x C x H x W in [-1, 1]."""
+        image = self.project(noise).view(-1, self.start, self.start, self.width).permute(0, 3, 1, 2)
+        for norm, doubling in zip(self.norms, self.doublings):
+            image = doubling(functional.relu(norm(image), inplace=True))
+        return image.float().tanh()
+
+
+class Discriminator(nn.Module):
+    """Image to logit: a strided convolution for each halving (batch norm in all but the first), leaky ReLU, one product.
+
+    Args:
+        shape: (channels, size, size) of the image.
+        width: channels at half the full size; doubled with every halving, at most 16 times.
+        kernel: side of the kernels, 4 or 5.
+    """
+
+    def __init__(self, shape: tuple[int, ...], width: int, kernel: int = 4):
+        super().__init__()
+        start, levels = halvings(shape[1])
+        widths = [min(width << level, width * 16) for level in range(levels)]
+        self.halvings = nn.ModuleList(
+            nn.Conv2d(given, made, kernel, 2, (kernel - 1) // 2, bias=False)
+            for given, made in zip([shape[0], *widths], widths)
+        )
+        self.norms = nn.ModuleList(nn.BatchNorm2d(count) for count in widths[1:])
+        self.score = nn.Linear(start**2 * widths[-1], 1, bias=False)
+        initialize(self)
+
+    def features(self, image: Tensor, activation: Activation = leaky) -> list[Tensor]:
+        """N x C x H x W to the activations after every halving, finest first."""
+        maps = [activation(self.halvings[0](image))]
+        for halving, norm in zip(self.halvings[1:], self.norms):
+            maps.append(activation(norm(halving(maps[-1]))))
+        return maps
+
+    def forward(self, image: Tensor) -> Tensor:
+        """N x C x H x W to N logits."""
+        return self.score(self.features(image)[-1].permute(0, 2, 3, 1).flatten(1)).squeeze(1)
+
+
+def _up(given: int, made: int, kernel: int) -> nn.ConvTranspose2d:
+    """Doubles the side; a kernel of odd side needs one more row and column."""
+    return nn.ConvTranspose2d(given, made, kernel, 2, (kernel - 1) // 2, output_padding=kernel % 2, bias=False)
+
+
+def initialize(network: nn.Module) -> None:
+    """Weights from N(0, 0.02), batch norm's gains from N(1, 0.02): Radford et al. 2015, section 4."""
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.weight, 1.0, 0.02)
+        elif isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
+            nn.init.normal_(module.weight, 0.0, 0.02)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -1,0 +1,5 @@
+"""What a trained model can do. One task, one file: its verbs, its preview, its evaluation."""
+
+from sparring.tasks.sample import Sample
+
+__all__ = ["Sample"]
