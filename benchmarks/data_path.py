@@ -1,6 +1,6 @@
 """How fast images come off a prepared store: gathered, mirrored or not, and made float, on one core.
 
-    python benchmarks/data_path.py
+python benchmarks/data_path.py
 """
 
 from __future__ import annotations

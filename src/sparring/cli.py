@@ -102,7 +102,7 @@ def _plain_warnings() -> None:
 
 def _parse(function: Callable[..., Any], name: str, arguments: Arguments) -> Any:
     """Call a typed function with the flags that tyro reads off it."""
-    return tyro.cli(function, prog=f"sparring {name}", args=arguments, config=(tyro.conf.UsePythonSyntaxForLiteralCollections,) if False else ())
+    return tyro.cli(function, prog=f"sparring {name}", args=arguments)
 
 
 # --- list ---------------------------------------------------------------------------------------------------------------
@@ -390,29 +390,32 @@ def _json(value: Any) -> str:
 def _prepare(arguments: Arguments) -> None:
     from sparring.data.images import Images
 
-    @dataclass(frozen=True)
-    class Prepare:
-        """Decode and resize a source once into a store that training reads from memory-mapped."""
+    def make(
+        source: tyro.conf.Positional[str],
+        out: tyro.conf.Positional[Path],
+        size: int = 0,
+        channels: int = 0,
+        fit: Literal["crop", "pad", "stretch"] = "crop",
+        bad: float = 0.05,
+        workers: int = 4,
+    ) -> None:
+        """Decode and resize a source once, into a store that training reads memory-mapped.
 
-        source: tyro.conf.Positional[str]
-        """a folder, archive, array file, table or known name"""
-        out: tyro.conf.Positional[Path]
-        """folder of the store"""
-        images: Annotated[Images, tyro.conf.arg(name="")] = Images()
+        Args:
+            source: a folder, archive, array file, table or known name.
+            out: folder of the store.
+            size: side in pixels; 0 for the source's own.
+            channels: 1 for grey, 3 for colour; 0 for the source's own.
+            fit: how an image becomes square: crop the middle, pad with black bars, or stretch.
+            bad: largest share of unreadable files that is tolerated.
+            workers: threads that decode.
+        """
+        from sparring.data.inspect import prepare
 
-    Prepare.__annotations__ = {
-        "source": tyro.conf.Positional[str],
-        "out": tyro.conf.Positional[Path],
-        "images": Annotated[_without_source(Images), tyro.conf.arg(name="")],
-    }
-    flags = _parse(Prepare, "data prepare", arguments)
-    from sparring.data.inspect import prepare
+        images = Images(source, size, channels, fit, bad=bad, workers=workers)
+        print(prepare(source, out, images).render())
 
-    print(prepare(flags.source, flags.out, flags.images))
-
-
-def _without_source(kind: type) -> Any:
-    return kind
+    _parse(make, "data prepare", arguments)
 
 
 def doctor(arguments: Arguments) -> int:

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 from PIL import Image
 
-from .errors import UserError
+from sparring.core.errors import UserError
 
 Item = TypeVar("Item")
 

@@ -6,6 +6,7 @@ and the run report paints the same plan as SVG.
 
 from __future__ import annotations
 
+import io
 import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from .animation import replacing
+from sparring.core.checkpoint import write_atomic
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart, without its yellow, too pale on white.
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#b8558c", "#d08a00", "#3f9fdc", "#5c5c5c")
@@ -99,8 +100,9 @@ def curves(log: list[dict[str, float]], path: Path | None = None, width: int = 9
         pen.steps(plan[-1], top - GAP)
     picture = pen.picture.reduce(SCALE)
     if path is not None:
-        with replacing(path) as draft:
-            picture.save(draft, format="PNG", optimize=True)
+        file = io.BytesIO()
+        picture.save(file, format="PNG", optimize=True)
+        write_atomic(path, file.getbuffer())
     return picture
 
 

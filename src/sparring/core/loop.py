@@ -91,8 +91,8 @@ class Loop:
         """The model as it is previewed and shipped: the running average, if one is kept."""
         return self.average.model if self.config.ema else self.game.model
 
-    def run(self) -> bool:
-        """Play. True when the last step is done, False when told to stop before.
+    def run(self, until: int | None = None) -> bool:
+        """Play. True when the last step is done, False when told to stop before: by a signal, or at step `until`.
 
         Raises:
             RunError: the folder cannot be written, or the game diverged for good.
@@ -103,7 +103,8 @@ class Loop:
         try:
             with _signals() as stop:
                 self._begin()
-                while self.game.clock < self.config.steps and not distributed.any_process(stop.is_set()):
+                last = min(self.config.steps, until or self.config.steps)
+                while self.game.clock < last and not distributed.any_process(stop.is_set()):
                     self._guarded_step()
                     self.progress.update(self.game.clock)
                 self._save()
@@ -115,7 +116,7 @@ class Loop:
             self.stream.close()
 
     def _begin(self) -> None:
-        self._open_stream()
+        self.open_stream()
         self.timed, self.saved, self.timed_step = time.perf_counter(), time.perf_counter(), self.game.clock
         self.played = 0.0
         if self.lead and (lines := self.run_folder.lines("timing")):
@@ -124,7 +125,8 @@ class Loop:
             self._preview()
             self._save()
 
-    def _open_stream(self) -> None:
+    def open_stream(self) -> None:
+        """Position the data where the game stands."""
         game = self.game
         shuffle = Shuffle(
             len(self.dataset),
@@ -137,7 +139,7 @@ class Loop:
 
     def _guarded_step(self) -> None:
         try:
-            self._step()
+            self.advance()
         except RuntimeError as error:
             if not _out_of_memory(error):
                 raise
@@ -148,7 +150,8 @@ class Loop:
         if self.game.clock % self.config.preview_interval == 0 or self.game.clock == self.config.steps:
             self._preview()
 
-    def _step(self) -> None:
+    def advance(self) -> None:
+        """One step: a function of the weights and the clock."""
         game = self.game
         torch.manual_seed(mix(self.config.seed, distributed.process(), game.clock, game.detours))
         with device.autocast(self.config.precision, self.where):
@@ -217,7 +220,9 @@ class Loop:
     def _go_back(self) -> None:
         distributed.wait()
         self.stream.close()
+        detours, split = self.game.detours, self.game.split
         self.restore()
+        self.game.detours, self.game.split = detours, split
         if self.lead:
             self.run_folder.rewind(self.game.clock)
 
@@ -233,7 +238,7 @@ class Loop:
                 f"{self.game.clock} in {self.run_folder.folder} is good; {advice}"
             )
         self.game.detours += 1
-        self._open_stream()
+        self.open_stream()
         self._event(
             "diverged",
             f"{cause}; went back to step {self.game.clock} with other random numbers "
@@ -243,12 +248,12 @@ class Loop:
     def _cause(self, failed: int) -> str:
         """Play the same steps again from the last good state with every loss and gradient checked."""
         self._go_back()
-        self._open_stream()
+        self.open_stream()
         for name, player in self.game.players.items():
             player.careful = name
         try:
             while self.game.clock < failed:
-                self._step()
+                self.advance()
         except NonFinite as found:
             return f"step {self.game.clock + 1}: the {found.what} of {found.player} is not finite"
         finally:
@@ -266,7 +271,7 @@ class Loop:
         if self.where.type == "cuda":
             torch.cuda.empty_cache()
         self.game.split = split
-        self._open_stream()
+        self.open_stream()
         self._event(
             "memory",
             f"out of memory: batches of {self.config.batch} are now worked on {self.config.batch // split} at a time "

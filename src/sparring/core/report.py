@@ -20,9 +20,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from . import chart
-from .animation import evenly, replacing
-from .errors import UserError
+from sparring.core import chart
+from sparring.core.animation import evenly
+from sparring.core.checkpoint import write_atomic
+from sparring.core.errors import UserError
 
 PICTURES = 40  # previews on the slider, at most
 PICTURE_BYTES = 3_600_000  # for all of them together; base64 makes a third more of it
@@ -41,9 +42,7 @@ def write_report(folder: Path) -> Path:
     _required(folder)
     path = folder / "report.html"
     # A lone surrogate is valid in JSON and cannot be written.
-    page = _page(folder).encode("utf-8", "replace")
-    with replacing(path) as draft:
-        draft.write_bytes(page)
+    write_atomic(path, _page(folder).encode("utf-8", "replace"))
     return path
 
 
@@ -189,10 +188,12 @@ def _page(folder: Path) -> str:
     log, timing = read_lines(folder / "log.jsonl"), read_lines(folder / "timing.jsonl")
     name, events = _name(config, folder), read_lines(folder / "events.jsonl")
     previews = [(int(path.stem), path) for path in read_previews(folder)]
-    about = "".join(f"<p>{_safe(config[key])}</p>" for key in ("paper",) if config.get(key))
+    arxiv = f" arXiv:{config['arxiv']}" if config.get("arxiv") else ""
+    about = [f"{config.get('paper') or ''}{arxiv}", config.get("idea") or ""]
+    header = "".join(f"<p>{_safe(text)}</p>" for text in about if text)
     aside = _tiles(log, timing, previews) + _commands(folder, config.get("task"))
     parts = [
-        f"<header><h1>{_safe(name)}</h1>{about}</header>",
+        f"<header><h1>{_safe(name)}</h1>{header}</header>",
         f'<div class="top">{_stage(previews)}<aside>{aside}</aside></div>',
         _curves(log),
         _numbers(log),
@@ -247,16 +248,8 @@ def _tiles(log: list[dict[str, Any]], timing: list[dict[str, Any]], previews: li
 
 
 def total_seconds(timing: list[dict[str, Any]]) -> float:
-    """Seconds of training: each record's steps over its rate. Steps done twice, after a resume, count twice."""
-    total, before, length = 0.0, 0.0, 0.0
-    for row in timing:
-        step, rate = chart.number(row.get("step")), chart.number(row.get("steps_per_second"))
-        if step is None or rate is None or not math.isfinite(step) or not 0 < rate < math.inf:
-            continue
-        # Where steps go back, a resumed run counts on from a checkpoint between records: take a usual record's length.
-        length = step - before if step > before else length
-        total, before = total + length / rate, step
-    return total
+    """Seconds of training up to the last record: they are counted on when a run is resumed."""
+    return (_positive(timing, "seconds") or [0.0])[-1]
 
 
 def duration(seconds: float) -> str:

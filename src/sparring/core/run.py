@@ -23,7 +23,9 @@ from typing import Any, Self
 import filelock
 
 from sparring.core import checkpoint
+from sparring.core.animation import animate
 from sparring.core.errors import RunError, UserError
+from sparring.core.report import read_lines, read_previews, write_curves, write_report
 
 
 class Run:
@@ -110,13 +112,12 @@ class Run:
 
     def summarize(self) -> dict[str, Path]:
         """Draw curves, animation and report from what the folder holds; what fails is said, never raised."""
-        from sparring.core import animation, report
-
-        made: dict[str, Path] = {"pictures": max(self.previews.glob("*.png"), default=self.previews)}
+        previews = read_previews(self.folder)
+        made: dict[str, Path] = {"pictures": previews[-1] if previews else self.previews}
         makers = {
-            "animation": lambda: animation.animate(sorted(self.previews.glob("*.png")), self.folder / "training"),
-            "curves": lambda: report.write_curves(self.folder),
-            "report": lambda: report.write_report(self.folder),
+            "animation": lambda: animate(previews, self.folder / "training"),
+            "curves": lambda: write_curves(self.folder),
+            "report": lambda: write_report(self.folder),
         }
         for name, make in makers.items():
             try:
@@ -124,15 +125,6 @@ class Run:
             except Exception as error:
                 warnings.warn(f"the {name} could not be drawn: {error}", stacklevel=2)
         return made
-
-
-def read_lines(path: Path) -> list[dict[str, Any]]:
-    lines = []
-    with contextlib.suppress(FileNotFoundError):
-        for line in path.read_text(encoding="utf-8").splitlines():
-            with contextlib.suppress(ValueError):
-                lines.append(json.loads(line))
-    return lines
 
 
 def read_description(folder: Path) -> dict[str, Any]:

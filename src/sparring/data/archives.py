@@ -109,7 +109,18 @@ def _tar_members(path: Path, archive: tarfile.TarFile) -> list[tarfile.TarInfo]:
         if not member.isdir() and is_picture(_plain(member.name)):
             member.name = _plain(member.name)
             members.append(member)
+    _check_end(archive)
     return sorted(members, key=lambda member: member.name)
+
+
+def _check_end(archive: tarfile.TarFile) -> None:
+    """The tarfile module takes a cut or damaged header for the end, and would lose what follows without a word."""
+    stream = archive.fileobj
+    assert stream is not None
+    stream.seek(archive.offset)
+    block = stream.read(tarfile.BLOCKSIZE)
+    if block.strip(b"\0") or len(block) not in {0, tarfile.BLOCKSIZE}:
+        raise ValueError("it is cut short, or a member's header is wrong")
 
 
 def _plain(name: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import io
 import math
 import re
 import tarfile
@@ -12,7 +11,7 @@ import zipfile
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 import numpy as np
 
@@ -93,9 +92,8 @@ def open_npz(path: Path) -> Arrays:
             keys = [name.removesuffix(".npy") for name in archive.namelist()]
             pair = next((pair for pair in NPZ_KEYS if pair[0] in keys), None)
             if pair is None:
-                raise UserError(
-                    f"{path}: none of the keys {', '.join(pair[0] for pair in NPZ_KEYS)} in it, only {keys}"
-                )
+                wanted = ", ".join(pair[0] for pair in NPZ_KEYS)
+                raise UserError(f"{path}: none of the keys {wanted} in it, only {', '.join(keys)}")
             values = _read_member(archive, pair[0], path)
             numbers = _read_member(archive, pair[1], path) if pair[1] in keys else None
     except UNREADABLE as error:
@@ -126,23 +124,26 @@ def _read_member(archive: zipfile.ZipFile, key: str, path: Path) -> np.ndarray:
     names = archive.namelist()
     member = archive.getinfo(key + ".npy" if key + ".npy" in names else key)
     with archive.open(member) as stream:
-        _check_npy(stream, member.file_size, f"{path}[{key}]")
+        claimed = _check_npy(stream, member.file_size, f"{path}[{key}]")
+    if claimed > NPZ_LIMIT:
+        raise UserError(f"{path}[{key}]: {claimed:,} bytes do not go into memory; save it as .npy")
     with archive.open(member) as stream:
-        return np.load(io.BytesIO(stream.read()), allow_pickle=False)
+        return np.lib.format.read_array(stream, allow_pickle=False)
 
 
-def _check_npy(stream: BinaryIO | io.BufferedIOBase, size: int, name: str) -> None:
-    """Refuse a header before anything is allocated for it."""
-    version = np.lib.format.read_magic(stream)  # type: ignore[arg-type]
+def _check_npy(stream: IO[bytes], size: int, name: str) -> int:
+    """Refuse a header before anything is allocated for it; gives the bytes that it claims."""
+    version = np.lib.format.read_magic(stream)
+    if version not in {(1, 0), (2, 0)}:
+        raise ValueError(f"version {version} of the format")
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, _, dtype = read(stream)  # type: ignore[arg-type]
+    shape, _, dtype = read(stream)
     if dtype.hasobject:
         raise UserError(f"{name}: holds Python objects (a pickle), which could run code: refused. Save it as numbers")
     claimed = math.prod(shape) * dtype.itemsize
     if min(shape, default=0) < 0 or claimed > size - stream.tell():
         raise UserError(f"{name}: its header claims {claimed:,} bytes, but it holds {size - stream.tell():,}")
-    if name.endswith("]") and claimed > NPZ_LIMIT:
-        raise UserError(f"{name}: {claimed:,} bytes do not go into memory; save it as .npy")
+    return claimed
 
 
 def _images(values: np.ndarray, path: Path) -> tuple[np.ndarray, str]:
@@ -179,8 +180,8 @@ def image_bytes(values: np.ndarray, path: Path) -> tuple[np.ndarray, str]:
     if values.dtype.kind == "b":
         return values.astype(np.uint8) * np.uint8(255), "1 bit"
     if values.dtype.kind == "u" and values.dtype.itemsize == 2:
-        high = 65535 if values.max() > 255 else 255
-        return _converted(values, 0, high), "16 bits" if high > 255 else "8 bits in 16"
+        wide = bool(values.max() > 255)
+        return _converted(values, 0, 65535 if wide else 255), "16 bits" if wide else "8 bits in 16"
     if values.dtype.kind != "f":
         raise UserError(f"{path}: holds {values.dtype}; images are uint8, uint16, or floats in [0, 1] or [-1, 1]")
     low, high = float(values.min()), float(values.max())
@@ -193,7 +194,7 @@ def image_bytes(values: np.ndarray, path: Path) -> tuple[np.ndarray, str]:
     return _converted(values, black, 1), f"floats in [{black}, 1]"
 
 
-def _converted(values: np.ndarray, low: int, high: int) -> np.ndarray:
+def _converted(values: np.ndarray, low: float, high: float) -> np.ndarray:
     """Block by block, since the float copy of a large array would not go into memory."""
     images = np.empty(values.shape, np.uint8)
     for start in range(0, len(values), 256):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -127,14 +126,14 @@ def _compact(images: np.ndarray, kept: np.ndarray) -> None:
         images[start : start + len(block)] = images[block]
 
 
-def check_bad(skipped: list[Skipped], count: int, recipe: Recipe) -> None:
-    """Warn of files that were left out, with reasons.
+def check_bad(skipped: list[Skipped], count: int, recipe: Recipe) -> str:
+    """A line that names files that were left out, with reasons; empty where there are none.
 
     Raises:
         UserError: they are all of them, or more than the share that is tolerated.
     """
     if not skipped:
-        return
+        return ""
     named = "; ".join(f"{each.name}: {each.reason}" for each in skipped[:5])
     more = f"; and {len(skipped) - 5:,} more" if len(skipped) > 5 else ""
     what = f"{recipe.source}: {len(skipped):,} of {count:,} pictures cannot be read ({named}{more})"
@@ -144,7 +143,7 @@ def check_bad(skipped: list[Skipped], count: int, recipe: Recipe) -> None:
         raise UserError(
             f"{what}: more than {recipe.bad:.0%}; mend or remove them, or pass --data.bad 1 to go on without them"
         )
-    warnings.warn(f"{what}: they are left out", stacklevel=2)
+    return f"{what}: they are left out"
 
 
 def own_shape(source: Source, workers: int) -> tuple[int, int]:
@@ -155,9 +154,7 @@ def own_shape(source: Source, workers: int) -> tuple[int, int]:
     """
     if isinstance(source, Arrays):
         height, width, channels = source.images.shape[1:]
-        # A person who prepared a store has chosen its size.
-        own = height == width and (height <= 256 or source.kind == "store")
-        return (height if own else 64), channels
+        return suitable_size({(width, height)}, source.kind == "store"), channels
     extents, grey, reasons = set(), True, []
     for _, result in each_picture(source, header, workers, "reading headers"):
         if isinstance(result, Skipped):
@@ -170,6 +167,14 @@ def own_shape(source: Source, workers: int) -> tuple[int, int]:
     if not extents:
         first = f"{reasons[0].name}: {reasons[0].reason}"
         raise UserError(f"none of the {len(reasons):,} pictures can be read ({first})")
-    width, height = next(iter(extents))
-    own = len(extents) == 1 and width == height and width <= 256
-    return (width if own else 64), (1 if grey else 3)
+    return suitable_size(extents, False), 1 if grey else 3
+
+
+def suitable_size(extents: set[tuple[int, int]], prepared: bool) -> int:
+    """The side of images of these widths and heights: their own if they share one small square, else 64.
+
+    Prepared images keep whatever size a person has chosen for them.
+    """
+    width, height = next(iter(extents), (0, 1))
+    own = len(extents) == 1 and width == height and (width <= 256 or prepared)
+    return width if own else 64

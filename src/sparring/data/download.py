@@ -129,7 +129,7 @@ def fetch(urls: str | Sequence[str], path: Path, digest: str, limit: int = SIZE_
                     return part.replace(path)
                 reasons.append(f"{url}: {reason}")
     except (OSError, NotImplementedError) as error:
-        raise UserError(f"{path}: cannot be written ({error})") from None
+        raise UserError(f"{path}: cannot be fetched or written ({error})") from None
     raise UserError(
         f"{path.name} cannot be downloaded ({'; '.join(reasons)}). Put the file {path.name} at {path} yourself"
     )
@@ -137,6 +137,7 @@ def fetch(urls: str | Sequence[str], path: Path, digest: str, limit: int = SIZE_
 
 def _fetch_from(url: str, part: Path, digest: str, limit: int) -> str:
     """Complete the partial file from one mirror; gives the reason why not, or nothing when all is well."""
+    leftover = _size(part)
     while True:
         before = _size(part)
         try:
@@ -147,9 +148,11 @@ def _fetch_from(url: str, part: Path, digest: str, limit: int) -> str:
             return str(error)
         except (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError) as error:
             if _size(part) <= before:
-                return str(getattr(error, "reason", "") or error)
+                return str(error.reason if isinstance(error, urllib.error.URLError) else error)
     if _digest(part, digest.partition(":")[0]) != digest:
         part.unlink()
+        if leftover:
+            return _fetch_from(url, part, digest, limit)  # what lay here before may have been the culprit
         return "its checksum is wrong, so it was deleted"
     return ""
 
@@ -190,6 +193,7 @@ def _continue(url: str, part: Path, limit: int) -> None:
 
 
 def _digest(path: Path, algorithm: str) -> str:
-    # file_digest reads in blocks; MD5 guards against damage here, not against an attacker.
     with path.open("rb") as file:
-        return f"{algorithm}:{hashlib.file_digest(file, lambda: hashlib.new(algorithm, usedforsecurity=False)).hexdigest()}"
+        # MD5 guards against damage here, not against an attacker.
+        digest = hashlib.file_digest(file, lambda: hashlib.new(algorithm, usedforsecurity=False))
+    return f"{algorithm}:{digest.hexdigest()}"

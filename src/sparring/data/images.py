@@ -5,6 +5,7 @@ Whatever the source is, its images are decoded and resized once, kept as bytes, 
 
 from __future__ import annotations
 
+import warnings
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -156,13 +157,16 @@ class Images(Data):
         recipe = self.recipe()
         check_channels(source, recipe)
         if isinstance(source, Arrays) and source.images.shape[1:] == (self.size, self.size, self.channels):
+            # Hashing all pixels of a large file at every start would take long; where and when it was written must do.
             small = source.images.nbytes <= HASH_LIMIT
             content = content_hash(source.images, source.labels) if small else source.stamp
             return self._wrap(source.images, source.labels, source.class_names, content)
         key = stamp_of(source.stamp, source.kind, recipe.settings)
         shape = (len(source.labels), self.size, self.size, self.channels)
         store = cached_store(key, shape, partial(fill, source, recipe))
-        check_bad(store.skipped, len(source.labels), recipe)
+        left_out = check_bad(store.skipped, len(source.labels), recipe)
+        if left_out:
+            warnings.warn(left_out, stacklevel=3)
         return self._wrap(store.images, store.labels, store.class_names, store.fingerprint)
 
     def _wrap(self, images: np.ndarray, labels: np.ndarray, class_names: list[str], content: str) -> ImageSet:

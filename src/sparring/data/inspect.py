@@ -13,9 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-import numpy as np
-
-from sparring.data.decoding import each_picture, fill
+from sparring.core.errors import UserError
+from sparring.data.decoding import each_picture, fill, suitable_size
 from sparring.data.images import Images, check_channels
 from sparring.data.listing import FILE_LIMIT, Arrays, Pictures
 from sparring.data.pictures import BIT_DEPTHS, Header, decode, header
@@ -30,7 +29,7 @@ class Extent(NamedTuple):
 
     width: int
     height: int
-    count: int
+    images: int
 
 
 @dataclass(frozen=True)
@@ -63,11 +62,9 @@ class Report:
     suggestion: str
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON: dicts, lists, strings and numbers only."""
+        """For JSON: dicts, tuples, strings and numbers only."""
         named = {"common": [each._asdict() for each in self.common], "bad": [each._asdict() for each in self.bad]}
-        depths = {str(depth): count for depth, count in self.bit_depths.items()}
-        pairs = {key: list(getattr(self, key)) for key in ("smallest", "median", "largest")}
-        return asdict(self) | named | pairs | {"bit_depths": depths}
+        return asdict(self) | named
 
     def render(self) -> str:
         """For people: a few lines of text."""
@@ -76,7 +73,7 @@ class Report:
             ("images", f"{self.count:,}"),
             ("sizes", " to ".join(f"{w} x {h}" for w, h in sorted({self.smallest, self.largest}))),
             ("median", f"{self.median[0]} x {self.median[1]}"),
-            ("commonest", ", ".join(f"{each.width} x {each.height} ({each.count:,})" for each in self.common)),
+            ("commonest", ", ".join(f"{each.width} x {each.height} ({each.images:,})" for each in self.common)),
             ("modes", _counts(self.modes)),
             ("bits", _counts(self.bit_depths)),
             ("formats", _counts(self.formats)),
@@ -114,7 +111,9 @@ def inspect(source: str) -> Report:
     """
     with closing(open_source(source)) as opened:
         looks, bad = _look_at_array(opened) if isinstance(opened, Arrays) else _look_at_pictures(opened)
-        data = _suggested(source, looks, opened.kind)
+        size = suitable_size({look.header[:2] for look in looks.values()}, opened.kind == "store")
+        grey = all(look.header.grey for look in looks.values())
+        channels = opened.images.shape[3] if isinstance(opened, Arrays) else 1 if grey else 3
         labels = [int(opened.labels[index]) for index in looks]
         counted = Counter(label for label in labels if label >= 0)
         widths = [look.header.width for look in looks.values()] or [0]
@@ -135,9 +134,9 @@ def inspect(source: str) -> Report:
             unlabelled=labels.count(-1),
             bad=bad,
             duplicates=len(looks) - len({look.digest for look in looks.values()}),
-            prepared_bytes=len(looks) * data.size * data.size * data.channels,
+            prepared_bytes=len(looks) * size * size * channels,
             note=opened.note if isinstance(opened, Arrays) else "",
-            suggestion=f"sparring train dcgan --data {shlex.quote(source)} --data.size {data.size}",
+            suggestion=f"sparring train dcgan --data {shlex.quote(source)} --data.size {size}",
         )
 
 
@@ -145,20 +144,12 @@ def _most_common(values: Any) -> dict[Any, int]:
     return dict(Counter(values).most_common())
 
 
-def _suggested(source: str, looks: dict[int, Look], kind: str) -> Images:
-    """The size and channels that `Images` would choose; a size that pictures bear where it would choose 64."""
-    extents = {(look.header.width, look.header.height) for look in looks.values()}
-    width, height = next(iter(extents), (64, 64))
-    own = len(extents) == 1 and width == height and (width <= 256 or kind == "store")
-    return Images(source, width if own else 64, 1 if all(look.header.grey for look in looks.values()) else 3)
-
-
 def _look_at_array(source: Arrays) -> tuple[dict[int, Look], list[Skipped]]:
     height, width, channels = source.images.shape[1:]
     mode = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}.get(channels, f"{channels} channels")
     about = Header(width, height, mode, source.kind, channels == 1)
     rows = enumerate(source.images)
-    return {index: Look(about, hashlib.blake2b(np.ascontiguousarray(row)).digest()) for index, row in rows}, []
+    return {index: Look(about, hashlib.blake2b(row.tobytes()).digest()) for index, row in rows}, []
 
 
 def _look_at_pictures(source: Pictures) -> tuple[dict[int, Look], list[Skipped]]:
@@ -194,7 +185,7 @@ class StoreSummary:
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
-        return asdict(self) | {"shape": list(self.shape), "skipped": [each._asdict() for each in self.skipped]}
+        return asdict(self) | {"skipped": [each._asdict() for each in self.skipped]}
 
     def render(self) -> str:
         """For people: one line, and one for each file that was left out."""
@@ -213,14 +204,17 @@ def prepare(source: str, out: str | Path, images: Images) -> StoreSummary:
         images: size, channels and fit.
 
     Raises:
-        UserError: the source cannot be used, or the folder holds something else.
+        UserError: the source cannot be used, or the folder holds something else or cannot be written.
     """
     with closing(open_source(source)) as opened:
         data = replace(images, source=source).resolved_for(opened)
         recipe = data.recipe()
         check_channels(opened, recipe)
         shape = (len(opened.labels), recipe.size, recipe.size, recipe.channels)
-        store = write_store(Path(out), shape, partial(fill, opened, recipe))
+        try:
+            store = write_store(Path(out), shape, partial(fill, opened, recipe))
+        except OSError as error:
+            raise UserError(f"{out}: cannot be written ({error.strerror or error})") from None
     return StoreSummary(
         str(out), len(store.labels), store.images.shape[1:], store.class_names, store.skipped, store.images.nbytes
     )

@@ -16,24 +16,8 @@ from typing import BinaryIO
 import numpy as np
 
 PICTURE_SUFFIXES = frozenset(
-    [
-        ".png",
-        ".jpg",
-        ".jpeg",
-        ".jpe",
-        ".jfif",
-        ".bmp",
-        ".gif",
-        ".tif",
-        ".tiff",
-        ".webp",
-        ".ppm",
-        ".pgm",
-        ".pbm",
-        ".pnm",
-        ".avif",
-        ".jp2",
-    ]
+    {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".avif", ".jp2"}
+    | {".ppm", ".pgm", ".pbm", ".pnm"}
 )
 FILE_LIMIT = 2**29
 """bytes: no single encoded picture may be larger"""
@@ -74,8 +58,6 @@ class Arrays:
     stamp: str
     note: str = ""
     """what was detected: layout, range of values"""
-    skipped: int = 0
-    """files that were left out when a prepared store was made"""
     close: Callable[[], None] = nothing
 
 
@@ -110,7 +92,7 @@ def number_labels(labels: Sequence[str | int | None]) -> tuple[np.ndarray, list[
 
     Small whole numbers stay what they are. Anything else is numbered in sorted order ("2" before "10").
     """
-    known = {label for label in labels if label is not None and label != "" and label != -1}
+    known: set[str | int] = {label for label in labels if label not in {None, "", -1}}
     if all(isinstance(label, int) and 0 <= label < 10_000 for label in known):
         numbers = {label: int(label) for label in known}
         names = [str(number) for number in range(max(numbers.values(), default=-1) + 1)]

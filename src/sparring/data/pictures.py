@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cache
 from typing import BinaryIO, NamedTuple
 
@@ -27,7 +28,7 @@ class Header(NamedTuple):
 
 @cache
 def _formats() -> tuple[str, ...]:
-    # Only formats that decode within Pillow: EPS, for one, would run an outside program on what may be a stranger's file.
+    # Only formats that Pillow decodes itself: EPS, for one, would run another program on what may be a stranger's file.
     Image.init()
     return tuple(name for name in WANTED_FORMATS if name in Image.OPEN)
 
@@ -79,22 +80,24 @@ def decode(stream: BinaryIO, size: int, channels: int, fit: str) -> np.ndarray:
 def upright(image: Image.Image) -> Image.Image:
     """Mode "L" or "RGB": rotated as EXIF says, on white where it was transparent, 16 bits scaled down to 8."""
     image = ImageOps.exif_transpose(image)
+    if image.mode[0] in "IF":
+        return Image.fromarray(eight_bits(np.asarray(image)))
     if image.has_transparency_data or image.mode in {"LA", "La", "PA", "RGBA", "RGBa"}:
         grey = _is_grey(image)
         coloured = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
         return Image.alpha_composite(white, coloured).convert("L" if grey else "RGB")
-    if image.mode[0] in "IF":
-        return Image.fromarray(eight_bits(np.asarray(image)))
     return image.convert("L" if _is_grey(image) else "RGB")
 
 
 def _is_grey(image: Image.Image) -> bool:
     if image.mode in {"P", "PA"} and image.palette is not None:
-        size = len(image.palette.mode)
+        # Until a picture is decoded, its palette is as the file has it: "BGRX", say, or "RGB;L" for colour by colour.
+        layout = image.palette.rawmode or image.palette.mode
+        width = len(layout.partition(";")[0])
         entries = np.frombuffer(bytes(image.palette.palette), np.uint8)
-        entries = entries[: len(entries) // size * size].reshape(-1, size)
-        # A GIF that was not decoded yet keeps its palette's bytes as a raw "RGB" too, so both look the same here.
+        entries = entries[: len(entries) // width * width]
+        entries = entries.reshape(width, -1).T if layout.endswith(";L") else entries.reshape(-1, width)
         return bool((entries[:, :1] == entries[:, :3]).all())
     return image.mode in GREY_MODES
 
@@ -102,24 +105,18 @@ def _is_grey(image: Image.Image) -> bool:
 def eight_bits(values: np.ndarray) -> np.ndarray:
     """Grey values of 16 or more bits as uint8.
 
-    Whole numbers up to 65535 and floats up to 1 keep their absolute scale; anything else is stretched from its lowest
-    to its highest value.
+    White is 65535 among whole numbers, and among floats the first of 1, 255 and 65535 that is not exceeded. Values
+    beyond that are stretched from the lowest to the highest.
 
     Raises:
         ValueError: a value is not finite.
     """
-    values = values.astype(np.float64)
-    if not np.isfinite(values).all():
-        raise ValueError("holds values that are not finite")
-    return scaled(values, *_white_and_black(values))
-
-
-def _white_and_black(values: np.ndarray) -> tuple[float, float]:
     low, high = float(values.min()), float(values.max())
-    if low < 0 or high > 65535:
-        return low, high
-    whole = bool((values == np.floor(values)).all())
-    return 0.0, 1.0 if high <= 1 and not whole else 65535.0 if whole else high
+    if not math.isfinite(low) or not math.isfinite(high):
+        raise ValueError("holds values that are not finite")
+    whites = (1.0, 255.0, 65535.0) if values.dtype.kind == "f" else (65535.0,)
+    white = next((white for white in whites if 0 <= low <= high <= white), None)
+    return scaled(values.astype(np.float64), *((low, high) if white is None else (0.0, white)))
 
 
 def scaled(values: np.ndarray, low: float, high: float) -> np.ndarray:

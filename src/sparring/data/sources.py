@@ -86,9 +86,7 @@ def _open_digits() -> Arrays:
 
 
 def _missing(name: str, path: Path) -> str:
-    beside = []
-    if path.parent.is_dir():
-        beside = [str(path.parent / entry) if path.parent.name else entry for entry in sorted(os.listdir(path.parent))]
+    beside = [str(entry) for entry in sorted(path.parent.iterdir())] if path.parent.is_dir() else []
     near = difflib.get_close_matches(name, [*known_names(), *beside], n=3)
     meant = f" Did you mean {' or '.join(near)}?" if near else ""
     return f"{name!r}: no such file or folder ({path.absolute()}).{meant} Known by name: {', '.join(known_names())}"
@@ -105,9 +103,8 @@ def _open_one(path: Path) -> Source:
 def _open_folder(folder: Path) -> Source:
     if is_store(folder):
         store = read_store(folder)
-        return Arrays(
-            "store", store.images, store.labels, store.class_names, store.fingerprint, skipped=len(store.skipped)
-        )
+        note = f"{len(store.skipped):,} left out" if store.skipped else ""
+        return Arrays("store", store.images, store.labels, store.class_names, store.fingerprint, note)
     idx = arrays.find_idx(folder)
     if idx is not None:
         return arrays.open_idx(idx)

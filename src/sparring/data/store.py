@@ -12,8 +12,8 @@ import hashlib
 import json
 import math
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -67,8 +67,8 @@ def content_hash(images: np.ndarray, labels: np.ndarray) -> str:
     """A hash of every pixel and label."""
     digest = hashlib.sha256(str(images.shape).encode())
     for start in range(0, len(images), 1024):
-        digest.update(np.ascontiguousarray(images[start : start + 1024]))
-    digest.update(np.ascontiguousarray(labels, dtype="<i8"))
+        digest.update(images[start : start + 1024].tobytes())
+    digest.update(labels.astype("<i8").tobytes())
     return digest.hexdigest()[:32]
 
 
@@ -95,7 +95,8 @@ def write_store(folder: Path, shape: tuple[int, int, int, int], fill: Fill) -> S
     if folder.exists() and not is_store(folder) and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder}: is not empty and not a prepared store, so it is left alone; name another folder")
     folder.parent.mkdir(parents=True, exist_ok=True)
-    making = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    making = _beside(folder)
+    making.mkdir()
     try:
         _write_files(making, shape, fill)
         _put_in_place(making, folder)
@@ -154,10 +155,15 @@ def _shorten(path: Path, shape: tuple[int, ...]) -> None:
         stream.truncate(stream.tell() + math.prod(shape))
 
 
+def _beside(folder: Path) -> Path:
+    """An unused hidden name next to a folder."""
+    return folder.with_name(f".{folder.name}-{secrets.token_hex(4)}")
+
+
 def _put_in_place(making: Path, folder: Path) -> None:
     if folder.exists():
-        old = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
-        folder.replace(old / "old")
+        old = _beside(folder)
+        folder.rename(old)
         making.rename(folder)
         shutil.rmtree(old, ignore_errors=True)
     else:

@@ -31,7 +31,7 @@ def open_table(path: Path) -> Pictures:
     rows = _json_rows(text, path) if path.suffix.lower() == ".jsonl" else _csv_rows(text, path)
     if not rows:
         raise UserError(f"{path}: the table has no rows")
-    columns = list(rows[0])
+    columns = list(dict.fromkeys(column for row in rows for column in row))
     file_column = _column(columns, FILE_COLUMNS)
     label_column = _column(columns, LABEL_COLUMNS)
     if file_column is None:

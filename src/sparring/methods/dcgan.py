@@ -20,6 +20,7 @@ from sparring.core.schedule import linear
 from sparring.data.images import ImageBatch, Images
 from sparring.losses import adversarial
 from sparring.networks import convolutional
+from sparring.networks.guided import guided
 
 
 @dataclass(frozen=True)
@@ -80,26 +81,12 @@ class Model(tasks.Sample):
         images = self.sample(512, seed) if images is None else images.to(self.device)
         with torch.enable_grad():
             images = images.clone().requires_grad_()
-            peaks = self.discriminator.features(images, Guided.apply)[-1].amax((2, 3))[:, :count]
+            peaks = self.discriminator.features(images, guided)[-1].amax((2, 3))[:, :count]
             best = peaks.argmax(0)
             seen = [torch.autograd.grad(peaks[index, feature], images, retain_graph=True)[0][index]
                     for feature, index in enumerate(best.tolist())]  # fmt: skip
         shown = torch.stack([slope / slope.abs().amax().clamp(min=1e-12) for slope in seen])
         return grid(torch.cat([images.detach()[best], shown]), columns=len(best))
-
-
-class Guided(torch.autograd.Function):
-    """Leaky ReLU whose backward lets only positive slopes of active units through. Springenberg et al. 2014, figure 1."""
-
-    @staticmethod
-    def forward(context: torch.autograd.function.FunctionCtx, value: Tensor) -> Tensor:
-        context.save_for_backward(value)
-        return convolutional.leaky(value)
-
-    @staticmethod
-    def backward(context: torch.autograd.function.FunctionCtx, slope: Tensor) -> Tensor:  # type: ignore[override]
-        (value,) = context.saved_tensors  # type: ignore[attr-defined]
-        return slope.clamp(min=0) * (value > 0)
 
 
 class Game(core.Game[Model, Config]):

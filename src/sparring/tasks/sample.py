@@ -99,7 +99,7 @@ class Sample(Model):
             raise UserError("arithmetic needs at least one seed in each of --a, --minus and --plus")
         return torch.cat([self.seeded_noise(1, seed) for seed in seeds]).mean(0, keepdim=True)
 
-    @verb("--count 8 --nearest 5 --out neighbours.png")
+    @verb("--count 8 --near 5 --out neighbours.png")
     def neighbours(self, count: int = 8, near: int = 5, seed: int = 0, data: str = "") -> Neighbours:
         """Samples beside the training examples nearest to them: has it memorised?
 
