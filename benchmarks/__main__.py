@@ -1,6 +1,6 @@
 """Prints a table of ratios measured in one run: ours and the plain loop in turn, medians.
 
-    python -m benchmarks [--only dcgan gan] [--json FILE] [--rounds N]
+python -m benchmarks [--only dcgan gan] [--json FILE] [--rounds N]
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def peak() -> float:
 def measure(name: str, rounds: int) -> dict[str, Any]:
     mine, theirs, examples, flops = pair(name)
     for _ in range(3):
-        mine(), theirs()  # noqa: B018
+        mine(), theirs()
     repeat = max(1, int(0.1 / _timed(mine, 1)))
     tops, times = [peak()], ([], [])
     for number in range(rounds):

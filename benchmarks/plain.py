@@ -68,7 +68,9 @@ def gan(images: np.ndarray, batch: int, latent: int = 100) -> tuple[Step, nn.Mod
     return _alternate(generator, discriminator, loader(images, batch), (latent,)), generator
 
 
-def _alternate(generator: nn.Module, discriminator: nn.Module, batches: Iterator[Tensor], noise: tuple[int, ...]) -> Step:
+def _alternate(
+    generator: nn.Module, discriminator: nn.Module, batches: Iterator[Tensor], noise: tuple[int, ...]
+) -> Step:
     criterion = nn.BCEWithLogitsLoss()
     generator_optimizer = torch.optim.Adam(generator.parameters(), lr=2e-4, betas=(0.5, 0.999))
     discriminator_optimizer = torch.optim.Adam(discriminator.parameters(), lr=2e-4, betas=(0.5, 0.999))

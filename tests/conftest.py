@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-os.environ["OMP_WAIT_POLICY"] = "passive"
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import torch

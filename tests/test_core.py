@@ -280,5 +280,7 @@ def test_paper_networks_have_the_papers_size() -> None:
     assert [round(count / 1e6, 1) for count in counts] == [18.9, 17.2]
     perceptrons = gan.Config.paper().replace(data=dcgan.Images(size=28, channels=1))
     game = gan.Game(gan.Model(perceptrons), perceptrons)
-    counts = [sum(weight.numel() for weight in part.parameters()) for part in (game.model.generator, game.discriminator)]
+    counts = [
+        sum(weight.numel() for weight in part.parameters()) for part in (game.model.generator, game.discriminator)
+    ]
     assert [round(count / 1e6, 2) for count in counts] == [2.50, 1.23]

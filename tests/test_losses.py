@@ -30,7 +30,9 @@ def test_discriminator_loss_is_minus_the_value(real: list[float], fake: list[flo
 def test_generator_losses_in_probabilities(fake: list[float]) -> None:
     g = torch.tensor(fake, dtype=torch.float64)
     assert adversarial.saturating(g).item() == pytest.approx(probability(-g).log().mean().item(), rel=1e-5, abs=1e-6)
-    assert adversarial.non_saturating(g).item() == pytest.approx(-probability(g).log().mean().item(), rel=1e-5, abs=1e-6)
+    assert adversarial.non_saturating(g).item() == pytest.approx(
+        -probability(g).log().mean().item(), rel=1e-5, abs=1e-6
+    )
 
 
 def test_undecided_discriminator_scores_log_four() -> None:
@@ -43,7 +45,7 @@ def test_undecided_discriminator_scores_log_four() -> None:
     (adversarial.non_saturating, lambda p: p - 1),
 ])  # fmt: skip
 @pytest.mark.parametrize("logit", [-12.0, -2.0, 0.0, 0.5, 3.0, 12.0])
-def test_generator_gradients(loss, slope, logit: float) -> None:  # noqa: ANN001
+def test_generator_gradients(loss, slope, logit: float) -> None:
     """The slope by the logit is -D for the saturating loss and D - 1 for the other, and so is the finite difference."""
     value = torch.tensor([logit], requires_grad=True)
     loss(value).backward()

@@ -1,8 +1,8 @@
 """Sparring: generative adversarial networks, trained, judged and used.
 
-    model = sparring.train("dcgan", data="photos/", steps=10_000)
-    sparring.save_image(model.sample(16, seed=0), "samples.png")
-    model = sparring.load("runs/dcgan-001")
+model = sparring.train("dcgan", data="photos/", steps=10_000)
+sparring.save_image(model.sample(16, seed=0), "samples.png")
+model = sparring.load("runs/dcgan-001")
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-# On busy processor cores, spinning OpenMP threads cost forty times the time of sleeping ones. Read when torch loads.
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+# How long a waiting OpenMP thread spins before it sleeps; read when torch loads. For ever (the default) costs forty times
+# the time where another process is busy; not at all costs twice the time of a step of small networks. This is some 10 us.
+if "OMP_WAIT_POLICY" not in os.environ:
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 if TYPE_CHECKING:
     from sparring.api import evaluate, load, resume, train

@@ -124,7 +124,7 @@ def start(method: str, config: Config, folder: Path | None = None, show: bool = 
         "data": {"source": config.data.source, "fingerprint": dataset.fingerprint, "count": len(dataset)},
         "device": device.describe(where),
         "config": to_json(config),
-        "defaults": to_json(module.Config()),
+        "defaults": to_json(presets(module.Config)["default"]()),
     }
     with Run.create(folder, description) if distributed.process() == 0 else Run(folder) as run:
         return _play(Loop(game, dataset, run, where, show), run)
@@ -140,7 +140,9 @@ def go_on(folder: Path, steps: int | None = None, device_name: str | None = None
         where = device.pick(config.device)
         dataset = config.data.open()
         if dataset.fingerprint != description["data"]["fingerprint"]:
-            warnings.warn(f"{config.data.source} has changed since the run began: it goes on, not exactly", stacklevel=2)
+            warnings.warn(
+                f"{config.data.source} has changed since the run began: it goes on, not exactly", stacklevel=2
+            )
         game = module.Game(module.Model(config), config)
         loop = Loop(game, dataset, run, where, show)
         if run.game.exists() or checkpoint.previous(run.game).exists():
@@ -182,7 +184,9 @@ def load(path: str | Path, device_name: str = "cpu") -> Model:
     return checkpoint.load_weights(file, module.Model, config).to(device.pick(device_name))
 
 
-def evaluate(path: str | Path, data: str | Path | None = None, seed: int = 0, device_name: str = "cpu") -> dict[str, float]:
+def evaluate(
+    path: str | Path, data: str | Path | None = None, seed: int = 0, device_name: str = "cpu"
+) -> dict[str, float]:
     """Numbers that say how good a model is, each beside the same number for real data.
 
     Args:

@@ -132,7 +132,9 @@ def _show_methods(as_json: bool) -> None:
 
     table = Table("method", "task", "idea", "paper", box=None, pad_edge=False)
     for method in found:
-        table.add_row(f"[bold]{method['name']}", method["task"], method["idea"], f"{method['paper']} arXiv:{method['arxiv']}")
+        table.add_row(
+            f"[bold]{method['name']}", method["task"], method["idea"], f"{method['paper']} arXiv:{method['arxiv']}"
+        )
     Console().print(table)
 
 
@@ -141,7 +143,9 @@ def _show_methods(as_json: bool) -> None:
 
 def train(arguments: Arguments) -> int:
     """Train a model: sparring train METHOD [--data SOURCE] [flags]."""
-    name, rest = _first(arguments, "METHOD", "sparring train METHOD [--data SOURCE] [--steps N] ...; `sparring list` shows the methods")
+    name, rest = _first(
+        arguments, "METHOD", "sparring train METHOD [--data SOURCE] [--steps N] ...; `sparring list` shows the methods"
+    )
     from sparring import api
     from sparring.core.config import presets
 
@@ -254,14 +258,18 @@ def _report(result: Result) -> int:
 
 def apply(arguments: Arguments) -> None:
     """Use a trained model: sparring apply RUN VERB [flags]; without VERB, show what it can do."""
-    path, rest = _first(arguments, "RUN", "sparring apply RUN [VERB] [flags]; without VERB, shows what the model can do")
+    path, rest = _first(
+        arguments, "RUN", "sparring apply RUN [VERB] [flags]; without VERB, shows what the model can do"
+    )
     from sparring import api
     from sparring.core.model import verbs
 
     model = api.load(path)
     known = verbs(type(model))
     if not rest or rest[0] in ("-h", "--help"):
-        print("\n".join(f"{verb.summary}\n  sparring apply {path} {verb.name} {verb.example}" for verb in known.values()))
+        print(
+            "\n".join(f"{verb.summary}\n  sparring apply {path} {verb.name} {verb.example}" for verb in known.values())
+        )
         return
     if rest[0] not in known:
         near = difflib.get_close_matches(rest[0], known, 1)
@@ -298,9 +306,13 @@ def _callable(verb: Verb, model: Model) -> Callable[..., None]:
     call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     call.__annotations__ = {**kinds, **own}
     doc = inspect.getdoc(verb.function) or ""
-    call.__doc__ = doc + ("" if "Args:" in doc else "\n\nArgs:") + (
-        "\n    out: file (or folder) to write; its suffix chooses the format."
-        "\n    device: auto, cpu, cuda, mps, ...\n"
+    call.__doc__ = (
+        doc
+        + ("" if "Args:" in doc else "\n\nArgs:")
+        + (
+            "\n    out: file (or folder) to write; its suffix chooses the format."
+            "\n    device: auto, cpu, cuda, mps, ...\n"
+        )
     )
     return call
 
@@ -321,7 +333,9 @@ def _deliver(value: Any, hint: Any, out: Path | None, name: str, model: Model) -
         if medium(field_hint):
             _deliver(item, field_hint, out, name, model)
         else:
-            shown = [[round(number, 4) for number in row] for row in item.tolist()] if isinstance(item, Tensor) else item
+            shown = (
+                [[round(number, 4) for number in row] for row in item.tolist()] if isinstance(item, Tensor) else item
+            )
             print(f"{field}: {json.dumps(shown)}")
 
 
@@ -332,7 +346,11 @@ def evaluate(arguments: Arguments) -> None:
     """Judge a trained model, with the same numbers for real data beside."""
 
     def judge(
-        run: tyro.conf.Positional[Path], data: str | None = None, seed: int = 0, device: str = "auto", json: bool = False
+        run: tyro.conf.Positional[Path],
+        data: str | None = None,
+        seed: int = 0,
+        device: str = "auto",
+        json: bool = False,
     ) -> None:
         """Judge a trained model, with the same numbers for real data beside.
 

@@ -6,7 +6,6 @@ import importlib.util
 import os
 import platform
 import shutil
-import sys
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -61,8 +60,6 @@ def _problems(report: dict[str, Any]) -> list[str]:
     problems = []
     if missing := [name for name in NEEDED if report["versions"][name] is None]:
         problems.append(f"missing: {', '.join(missing)}; pip install {' '.join(missing)}")
-    if sys.version_info < (3, 11):
-        problems.append("Python 3.11 or newer is needed")
     if report["threads"] > (report["cores"] or 1):
         problems.append(f"more threads than cores: export OMP_NUM_THREADS={report['cores']}")
     if os.environ.get("OMP_WAIT_POLICY", "").lower() == "active":

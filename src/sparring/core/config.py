@@ -20,6 +20,7 @@ from sparring.core.errors import UserError
 
 Precision = Literal["auto", "bfloat16", "float32"]
 C = TypeVar("C", bound="Config")
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,8 @@ class Config:
     """seconds between two checkpoints"""
     read_ahead: int = 0
     """batches that a thread reads ahead: for data on a slow disk"""
+    tensorboard: bool = False
+    """write the log for TensorBoard too, into the run's folder (needs the extra: pip install 'sparring[tensorboard]')"""
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch", "log_every"):
@@ -101,15 +104,17 @@ class Config:
         return self.preview_every or max(1, self.steps // 40)
 
 
-class preset(classmethod):
-    """Marks a classmethod of a `Config` as a named starting point: `sparring train METHOD --preset NAME`."""
+def preset(function: F) -> F:
+    """Marks a classmethod of a `Config` (below `@classmethod`) as a named starting point, `--preset NAME`."""
+    function.__sparring_preset__ = True  # type: ignore[attr-defined]
+    return function
 
 
 def presets(config: type[C]) -> dict[str, Callable[[], C]]:
     """A config's presets by name; `default` is the bare config."""
     named: dict[str, Callable[[], C]] = {"default": config}
     for name, value in vars(config).items():
-        if isinstance(value, preset):
+        if isinstance(value, classmethod) and hasattr(value.__func__, "__sparring_preset__"):
             named[name] = value.__get__(None, config)
     return named
 
@@ -156,7 +161,7 @@ def from_json(kind: Any, value: Any, where: str = "config") -> Any:
 
 def _member(members: tuple[Any, ...], value: Any, where: str) -> Any:
     for member in members:
-        if dataclasses.is_dataclass(member) and isinstance(value, dict) and value.get("kind") == member.__name__:
+        if dataclasses.is_dataclass(member) and isinstance(value, dict) and value.get("kind") == _name(member):
             return member
         if value is None and member is type(None):
             return member
@@ -164,6 +169,10 @@ def _member(members: tuple[Any, ...], value: Any, where: str) -> Any:
     if plain and not isinstance(value, dict):
         return plain[0]
     raise UserError(f"{where}: {value!r} is none of {', '.join(str(member) for member in members)}")
+
+
+def _name(kind: Any) -> str:
+    return kind.__name__
 
 
 def _dataclass_from_json(kind: Any, value: Any, where: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import functools
 import platform
 import subprocess
@@ -11,6 +12,9 @@ from pathlib import Path
 import torch
 
 from sparring.core.errors import UserError
+
+TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
+"""mallopt's names for its settings"""
 
 
 def pick(name: str = "auto") -> torch.device:
@@ -64,6 +68,18 @@ def autocast(name: str, device: torch.device) -> contextlib.AbstractContextManag
     if precision(name, device) == "float32":
         return contextlib.nullcontext()
     return torch.autocast(device.type, torch.bfloat16)
+
+
+def keep_freed_memory() -> None:
+    """Let the C library keep what is freed, up to 32 MiB a piece: a step frees and takes the same sizes again and again.
+
+    Giving pages back to the system and faulting them in anew took a fifth of the time of a step of small networks.
+    """
+    if platform.system() == "Linux":
+        with contextlib.suppress(OSError, AttributeError):
+            library = ctypes.CDLL(None)
+            library.mallopt(MMAP_THRESHOLD, 32 * 2**20)
+            library.mallopt(TRIM_THRESHOLD, 2**31 - 1)
 
 
 def synchronize(device: torch.device) -> None:

@@ -11,6 +11,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -20,7 +21,7 @@ from torch import Tensor, nn
 from sparring.core import checkpoint, device, distributed, media
 from sparring.core.data import Dataset
 from sparring.core.ema import Average
-from sparring.core.errors import RunError
+from sparring.core.errors import RunError, UserError
 from sparring.core.game import Game, NonFinite
 from sparring.core.model import Model
 from sparring.core.progress import Progress
@@ -70,12 +71,14 @@ class Loop:
     """
 
     def __init__(self, game: Game[Any, Any], dataset: Dataset, run: Run, where: torch.device, show: bool = True):
+        device.keep_freed_memory()
         self.config = game.config
         self.game = game.to(where)
         self.average: Average[Model] = Average(game.model, self.config.ema).to(where)
         self.meter = Meter()
         self.dataset, self.run_folder, self.where, self.show = dataset, run, where, show
         self.lead = distributed.process() == 0
+        self.board = _board(run.folder) if self.config.tensorboard and self.lead else None
         distributed.spread([*self.game.parameters(), *self.game.buffers()])
 
     def restore(self) -> None:
@@ -114,6 +117,8 @@ class Loop:
         finally:
             self.progress.close(self.game.clock)
             self.stream.close()
+            if self.board:
+                self.board.close()
 
     def _begin(self) -> None:
         self.open_stream()
@@ -173,6 +178,9 @@ class Loop:
             images = step * self.config.batch * distributed.processes()
             self.run_folder.append("log", {"step": step, "images": images, **means})
             self._time(step)
+            if self.board:
+                for name, value in means.items():
+                    self.board.add_scalar(name, value, step)
             if time.perf_counter() - self.saved > self.config.checkpoint_seconds:
                 self._save()
 
@@ -265,7 +273,9 @@ class Loop:
         """Out of memory: work on each batch in twice as many parts from the last checkpoint on."""
         split = self.game.split * 2
         if self.config.batch % split:
-            raise RunError(f"out of memory even with {self.config.batch // self.game.split} examples at a time; {error}")
+            raise RunError(
+                f"out of memory even with {self.config.batch // self.game.split} examples at a time; {error}"
+            )
         self.game.zero_grad(set_to_none=True)
         self._go_back()
         if self.where.type == "cuda":
@@ -277,6 +287,14 @@ class Loop:
             f"out of memory: batches of {self.config.batch} are now worked on {self.config.batch // split} at a time "
             "(batch statistics, where a network uses them, are those of the smaller part)",
         )
+
+
+def _board(folder: Path) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        raise UserError("--tensorboard needs TensorBoard: pip install 'sparring[tensorboard]'") from None
+    return SummaryWriter(str(folder))
 
 
 def _out_of_memory(error: RuntimeError) -> bool:

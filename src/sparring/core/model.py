@@ -91,5 +91,3 @@ def verbs(model: type[Model]) -> dict[str, Verb]:
             if hasattr(function, "__sparring_verb__"):
                 found[name] = Verb(name, function, function.__sparring_verb__)
     return found
-
-

@@ -38,6 +38,7 @@ class Config(core.Config):
     final_rate: float = 0.1
     """share of the learning rate that is left at the end"""
 
+    @classmethod
     @core.preset
     def paper(cls) -> Config:
         """The paper's networks at 64 px: kernels of 5 px, 128 to 1024 channels, uniform noise, batches of 128."""
@@ -45,6 +46,7 @@ class Config(core.Config):
             data=Images(size=64), noise="uniform", width=128, kernel=5, batch=128, steps=70_000, ema=0.0, final_rate=1.0
         )
 
+    @classmethod
     @core.preset
     def tiny(cls) -> Config:
         """Small enough for a test."""

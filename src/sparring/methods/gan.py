@@ -44,11 +44,13 @@ class Config(core.Config):
     """k: discriminator updates for each generator update"""
     optimizer: core.Adam | core.Sgd = core.Adam(lr=2e-4, betas=(0.5, 0.999))
 
+    @classmethod
     @core.preset
     def paper(cls) -> Config:
         """The paper's MNIST run: SGD with momentum, batches of 100, 250 epochs of 50,000 digits."""
         return cls(batch=100, steps=125_000, ema=0.0, optimizer=core.Sgd(lr=0.1, momentum=0.5))
 
+    @classmethod
     @core.preset
     def ring(cls) -> Config:
         """Eight Gaussians on a ring, in the plane."""
@@ -57,6 +59,7 @@ class Config(core.Config):
             batch=256, steps=10_000, precision="float32", optimizer=core.Adam(lr=1e-3, betas=(0.5, 0.999)),
         )  # fmt: skip
 
+    @classmethod
     @core.preset
     def tiny(cls) -> Config:
         """Small enough for a test."""

@@ -7,6 +7,7 @@ generator projects noise to the coarsest map, the discriminator flattens the coa
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -17,20 +18,21 @@ from sparring.core.errors import UserError
 Activation = Callable[[Tensor], Tensor]
 
 
-def halvings(size: int) -> tuple[int, int]:
-    """The coarsest side (4 to 7 px) and how many doublings lead from it to `size`.
+def sides(size: int) -> list[int]:
+    """The sides of the maps from `size` down to 3 or 4 px, each half of the one before (7 halves to 4, 5 to 3).
+
+    At 4 px and no coarser than that, a unit of the discriminator's last map sees the whole picture.
 
     Raises:
         UserError: `size` does not halve down to 4-7 px, or is not within 16 to 256.
     """
-    levels = 0
-    while size >> levels > 7:
-        levels += 1
-    start = size >> levels
-    if not 16 <= size <= 256 or start << levels != size:
+    found = [size]
+    while found[-1] > 4 and (found[-1] <= 7 or found[-1] % 2 == 0):
+        found.append((found[-1] + 1) // 2)
+    if not 16 <= size <= 256 or found[-1] > 4:
         near = sorted(_sizes(), key=lambda side: (abs(side - size), side))[:2]
         raise UserError(f"{size} px does not halve down to 4-7 px; use --data.size {near[0]} or {near[1]}")
-    return start, levels
+    return found
 
 
 def _sizes() -> list[int]:
@@ -53,13 +55,14 @@ class Generator(nn.Module):
 
     def __init__(self, latent: int, shape: tuple[int, ...], width: int, kernel: int = 4):
         super().__init__()
-        self.start, levels = halvings(shape[1])
-        widths = [min(width << level, width * 16) for level in reversed(range(levels))]
-        self.width = widths[0]
+        maps = sides(shape[1])[::-1]
+        widths = [min(width << level, width * 16) for level in reversed(range(len(maps) - 1))]
+        self.start, self.width = maps[0], widths[0]
         self.project = nn.Linear(latent, self.start**2 * widths[0], bias=False)
         self.norms = nn.ModuleList(nn.BatchNorm2d(count) for count in widths)
         self.doublings = nn.ModuleList(
-            _up(given, made, kernel) for given, made in zip(widths, [*widths[1:], shape[0]])
+            _up(channels, pair, kernel)
+            for channels, pair in zip(pairwise([*widths, shape[0]]), pairwise(maps))
         )
         initialize(self)
 
@@ -82,14 +85,13 @@ class Discriminator(nn.Module):
 
     def __init__(self, shape: tuple[int, ...], width: int, kernel: int = 4):
         super().__init__()
-        start, levels = halvings(shape[1])
-        widths = [min(width << level, width * 16) for level in range(levels)]
+        maps = sides(shape[1])
+        widths = [min(width << level, width * 16) for level in range(len(maps) - 1)]
         self.halvings = nn.ModuleList(
-            nn.Conv2d(given, made, kernel, 2, (kernel - 1) // 2, bias=False)
-            for given, made in zip([shape[0], *widths], widths)
+            _down(channels, side, kernel) for channels, side in zip(pairwise([shape[0], *widths]), maps)
         )
         self.norms = nn.ModuleList(nn.BatchNorm2d(count) for count in widths[1:])
-        self.score = nn.Linear(start**2 * widths[-1], 1, bias=False)
+        self.score = nn.Linear(maps[-1] ** 2 * widths[-1], 1, bias=False)
         initialize(self)
 
     def features(self, image: Tensor, activation: Activation = leaky) -> list[Tensor]:
@@ -104,9 +106,17 @@ class Discriminator(nn.Module):
         return self.score(self.features(image)[-1].permute(0, 2, 3, 1).flatten(1)).squeeze(1)
 
 
-def _up(given: int, made: int, kernel: int) -> nn.ConvTranspose2d:
-    """Doubles the side; a kernel of odd side needs one more row and column."""
-    return nn.ConvTranspose2d(given, made, kernel, 2, (kernel - 1) // 2, output_padding=kernel % 2, bias=False)
+def _down(channels: tuple[int, int], side: int, kernel: int) -> nn.Conv2d:
+    """Halves a side; 7 px and less by a kernel of 3, which takes an odd side too."""
+    kernel = kernel if side > 7 else 3
+    return nn.Conv2d(*channels, kernel, 2, (kernel - 1) // 2, bias=False)
+
+
+def _up(channels: tuple[int, int], maps: tuple[int, int], kernel: int) -> nn.ConvTranspose2d:
+    """The transpose of `_down`; a kernel of odd side reaches an even side with one more row and column."""
+    kernel = kernel if maps[1] > 7 else 3
+    more = maps[1] - (2 * maps[0] - 2 - 2 * ((kernel - 1) // 2) + kernel)
+    return nn.ConvTranspose2d(*channels, kernel, 2, (kernel - 1) // 2, output_padding=more, bias=False)
 
 
 def initialize(network: nn.Module) -> None:

@@ -60,9 +60,7 @@ class Discriminator(nn.Module):
         dropout: share of each hidden layer that is dropped in training.
     """
 
-    def __init__(
-        self, shape: tuple[int, ...], units: Sequence[int], pieces: int, dropout_input: float, dropout: float
-    ):
+    def __init__(self, shape: tuple[int, ...], units: Sequence[int], pieces: int, dropout_input: float, dropout: float):
         super().__init__()
         widths = [math.prod(shape), *units]
         self.dropout_input, self.dropout = dropout_input, dropout

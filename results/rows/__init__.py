@@ -1,0 +1,1 @@
+"""One row of RESULTS.md, one file."""
