@@ -21,7 +21,9 @@ TINY = ["--preset", "tiny", "--device", "cpu"]
 def sparring(*arguments: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
     command = [sys.executable, "-m", "sparring", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=200, cwd=folder, env=environment, check=False)
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=200, cwd=folder, env=environment, check=False
+    )
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +105,9 @@ def test_apply_lists_verbs_with_an_example_of_each(run: Path) -> None:
 
 def test_apply_sample_is_the_seeds(run: Path, tmp_path: Path) -> None:
     for name, seed in (("a", "5"), ("b", "5"), ("c", "6")):
-        made = sparring("apply", str(run), "sample", "--count", "4", "--seed", seed, "--out", str(tmp_path / f"{name}.npy"))
+        made = sparring(
+            "apply", str(run), "sample", "--count", "4", "--seed", seed, "--out", str(tmp_path / f"{name}.npy")
+        )
         assert made.returncode == 0, made.stderr
     first, second, other = (np.load(tmp_path / f"{name}.npy") for name in "abc")
     assert first.shape == (4, 1, 16, 16)
@@ -115,7 +119,9 @@ def test_apply_writes_grid_folder_and_video(run: Path, tmp_path: Path) -> None:
     assert PIL.Image.open(tmp_path / "grid.png").size == (34, 34)
     sparring("apply", str(run), "sample", "--count", "3", "--out", str(tmp_path / "many"))
     assert len(list((tmp_path / "many").iterdir())) == 3
-    sparring("apply", str(run), "interpolate", "--seeds", "0", "1", "2", "--frames", "5", "--out", str(tmp_path / "walk.gif"))
+    sparring(
+        "apply", str(run), "interpolate", "--seeds", "0", "1", "2", "--frames", "5", "--out", str(tmp_path / "walk.gif")
+    )
     assert PIL.Image.open(tmp_path / "walk.gif").n_frames == 10  # type: ignore[attr-defined]
 
 

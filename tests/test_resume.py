@@ -22,7 +22,9 @@ FLAGS = [
 
 def sparring(*arguments: str) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "sparring", *arguments]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env={**os.environ, **ENVIRONMENT})
+    return subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env={**os.environ, **ENVIRONMENT}
+    )
 
 
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
@@ -70,9 +72,7 @@ def kill_until_done(method: str, folder: Path, kills: int, seed: int) -> int:
 
 
 def _marks(folder: Path) -> tuple[int, ...]:
-    return tuple(
-        path.stat().st_mtime_ns if path.exists() else 0 for path in (folder / "log.jsonl", folder / "game.pt")
-    )
+    return tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in (folder / "log.jsonl", folder / "game.pt"))
 
 
 def check(method: str, tmp_path: Path, kills: int, seed: int) -> int:

@@ -52,7 +52,10 @@ def render(value: Any) -> str:
     lines.append(_line("control: real test digits", value["test"], "-"))
     sure = spread([100 * run["sure"] for run in value["runs"]])
     accuracy = value["test"]["judge_accuracy"]
-    return "\n".join(lines) + f"\n\nSure, mean and range over seeds: **{sure} %**. The judge's test accuracy: {accuracy:.2%}."
+    return (
+        "\n".join(lines)
+        + f"\n\nSure, mean and range over seeds: **{sure} %**. The judge's test accuracy: {accuracy:.2%}."
+    )
 
 
 def _line(name: str, report: dict[str, Any], seconds: Any) -> str:

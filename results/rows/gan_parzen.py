@@ -60,5 +60,3 @@ def render(value: Any) -> str:
 
 def _line(name: str, score: dict[str, float], seconds: Any) -> str:
     return f"| {name} | {score['value']:.1f} ± {score['standard_error']:.1f} | {score['sigma']:.3f} | {seconds} |"
-
-

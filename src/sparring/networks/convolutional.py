@@ -61,8 +61,7 @@ class Generator(nn.Module):
         self.project = nn.Linear(latent, self.start**2 * widths[0], bias=False)
         self.norms = nn.ModuleList(nn.BatchNorm2d(count) for count in widths)
         self.doublings = nn.ModuleList(
-            _up(channels, pair, kernel)
-            for channels, pair in zip(pairwise([*widths, shape[0]]), pairwise(maps))
+            _up(channels, pair, kernel) for channels, pair in zip(pairwise([*widths, shape[0]]), pairwise(maps))
         )
         initialize(self)
 
