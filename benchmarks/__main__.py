@@ -55,7 +55,7 @@ def pair(name: str) -> tuple[Step, Step, int, int]:
     """Our step, the plain step, examples in each, and the multiplications of ours times two."""
     if name == "dcgan":
         images = plain.images(64, 3)
-        config = dcgan.Config(data=Images("digits", 64, 3))
+        config = dcgan.Config.photos()
         mine, _ = ours(dcgan, config, images)
         return mine, plain.dcgan(images, 64)[0], 64, _flops(mine)
     if name == "gan":
@@ -63,7 +63,7 @@ def pair(name: str) -> tuple[Step, Step, int, int]:
         mine, _ = ours(gan, gan.Config(data=Images("digits", 28, 1)), images)
         return mine, plain.gan(images, 64)[0], 64, _flops(mine)
     if name == "dcgan_sampling":
-        config = dcgan.Config(data=Images("digits", 64, 3), precision=device.precision("auto", device.pick("auto")))
+        config = dcgan.Config.photos().replace(precision=device.precision("auto", device.pick("auto")))
         model = dcgan.Model(config).eval()
         theirs = plain.dcgan(plain.images(64, 3, 64), 64)[1].eval()
 

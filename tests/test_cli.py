@@ -76,7 +76,7 @@ def test_list_is_read_off_the_folder() -> None:
 @pytest.mark.parametrize("arguments, hint", [
     (["trian"], "did you mean 'train'"),
     (["train", "dcgann"], "did you mean 'dcgan'"),
-    (["train", "dcgan", "--preset", "papper"], "there are default, paper"),
+    (["train", "dcgan", "--preset", "papper"], "there are default, demo"),
     (["train", "dcgan", "--data", "no/such/folder"], "no/such/folder"),
     (["train", "dcgan", "--device", "abacus"], "sparring doctor"),
     (["train", "dcgan", "--data.size", "100"], "--data.size 96"),
@@ -122,7 +122,7 @@ def test_apply_writes_grid_folder_and_video(run: Path, tmp_path: Path) -> None:
     sparring(
         "apply", str(run), "interpolate", "--seeds", "0", "1", "2", "--frames", "5", "--out", str(tmp_path / "walk.gif")
     )
-    assert PIL.Image.open(tmp_path / "walk.gif").n_frames == 10  # type: ignore[attr-defined]
+    assert PIL.Image.open(tmp_path / "walk.gif").n_frames == 9  # type: ignore[attr-defined]
 
 
 def test_apply_with_a_wrong_verb(run: Path) -> None:

@@ -224,7 +224,7 @@ def _usage(text: str) -> NoReturn:
 def resume(arguments: Arguments) -> int:
     """Go on with a run exactly where it stopped."""
 
-    def play(run: tyro.conf.Positional[Path], steps: int | None = None, device: str | None = None) -> Result:
+    def play(run: tyro.conf.Positional[Path], steps: int | None = None, device: str | None = None) -> Any:
         """Go on with a run exactly where it stopped.
 
         Args:

@@ -73,8 +73,8 @@ class Sample(Model):
         stops = torch.cat([self.seeded_noise(1, seed) for seed in seeds])
         shares = torch.linspace(0, 1, frames).tolist()
         legs = zip(stops, stops[1:])
-        walk = [slerp(here, there, share) for here, there in legs for share in shares]
-        return self.forge(torch.stack(walk))
+        walk = [slerp(here, there, share) for here, there in legs for share in shares[1:]]
+        return self.forge(torch.stack([stops[0], *walk]))
 
     @verb("--a 3 5 8 --minus 1 2 4 --plus 6 7 9 --out arithmetic.png")
     def arithmetic(self, a: tuple[int, ...], minus: tuple[int, ...], plus: tuple[int, ...], count: int = 9) -> Image:
