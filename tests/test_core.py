@@ -136,15 +136,17 @@ def test_mixed_seeds_fit_torch_and_differ(numbers: list[int]) -> None:
 
 def test_average_follows_its_equation_and_starts_warm() -> None:
     model = nn.BatchNorm1d(2)
-    average = Average(model, 0.9)
-    for step in range(1, 200):
+    average = Average(model, 0.99)
+    for clock in range(1, 1100):
         before = average.model.weight.clone()
         with torch.no_grad():
-            model.weight.fill_(float(step))
-            model.running_mean.fill_(float(step))
-        average.update(model)
-        decay = min(0.9, (1 + step) / (10 + step))
-        assert torch.allclose(average.model.weight, decay * before + (1 - decay) * step)
+            model.weight.fill_(clock / 1000)
+            model.running_mean.fill_(clock / 1000)
+        average.update(model, clock)
+        decay = min(0.99, (1 + clock) / (10 + clock))
+        if clock > 1000:
+            decay = decay**8 if clock % 8 == 0 else 1.0
+        assert torch.allclose(average.model.weight, decay * before + (1 - decay) * clock / 1000)
     assert torch.equal(average.model.running_mean, average.model.weight)
     assert not average.model.weight.requires_grad
 

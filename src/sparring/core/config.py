@@ -36,7 +36,7 @@ class Adam:
     weight_decay: float = 0.0
     """L2 penalty on the weights"""
 
-    def build(self, weights: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
+    def build(self, weights: list[torch.Tensor]) -> torch.optim.Optimizer:
         fused = {weight.device.type for weight in weights} <= {"cpu", "cuda", "mps"}
         return torch.optim.Adam(
             weights, lr=self.lr, betas=self.betas, eps=self.eps, weight_decay=self.weight_decay, fused=fused
@@ -54,7 +54,7 @@ class Sgd:
     weight_decay: float = 0.0
     """L2 penalty on the weights"""
 
-    def build(self, weights: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
+    def build(self, weights: list[torch.Tensor]) -> torch.optim.Optimizer:
         return torch.optim.SGD(weights, lr=self.lr, momentum=self.momentum, weight_decay=self.weight_decay)
 
 

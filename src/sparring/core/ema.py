@@ -9,12 +9,15 @@ import torch
 from torch import Tensor, nn
 
 M = TypeVar("M", bound=nn.Module)
+EAGER, STRIDE = 1000, 8
 
 
 class Average(nn.Module, Generic[M]):
     """Exponential moving average of a model, batch-norm statistics included.
 
-    The decay warms up as (1 + t) / (10 + t), so that a short run does not ship its initial weights.
+    The decay warms up as (1 + t) / (10 + t), so that a short run does not ship its initial weights. After the first
+    thousand steps the average moves at every eighth step by as much as it would in eight: the same average to the
+    eye, at an eighth of the cost.
 
     Args:
         model: the model that learns.
@@ -24,20 +27,15 @@ class Average(nn.Module, Generic[M]):
     def __init__(self, model: M, decay: float):
         super().__init__()
         self.decay = decay
-        self.updates = 0
         self.model: M = copy.deepcopy(model).requires_grad_(False).eval()
 
-    def get_extra_state(self) -> dict[str, int]:
-        return {"updates": self.updates}
-
-    def set_extra_state(self, state: dict[str, int]) -> None:
-        self.updates = state["updates"]
-
     @torch.no_grad()
-    def update(self, model: M) -> None:
-        """Move towards the model: average = decay * average + (1 - decay) * model."""
-        self.updates += 1
-        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
+    def update(self, model: M, clock: int) -> None:
+        """Move towards the model after step `clock`: average = decay * average + (1 - decay) * model."""
+        stride = 1 if clock <= EAGER else STRIDE
+        if clock % stride:
+            return
+        decay = min(self.decay, (1 + clock) / (10 + clock)) ** stride
         averages, values = _tensors(self.model), _tensors(model)
         floats = [index for index, value in enumerate(values) if value.is_floating_point()]
         torch._foreach_lerp_([averages[index] for index in floats], [values[index] for index in floats], 1 - decay)

@@ -35,9 +35,24 @@ class Player(nn.Module):
     def __init__(self, *networks: nn.Module, optimizer: Optimizer):
         super().__init__()
         self.weights = [weight for network in networks for weight in network.parameters()]
-        self.optimizer = optimizer.build(self.weights)
+        self.config = optimizer
+        self._dense: list[Tensor] = []
+        self._optimizer: torch.optim.Optimizer | None = None
         self.careful: str | None = None
         """while the cause of a failure is sought: the player's name, and every loss and gradient is checked"""
+
+    @property
+    def optimizer(self) -> torch.optim.Optimizer:
+        """Works on the weights' memory in the order in which it lies, which a weight that is stored channels-last or by
+        input does not show: optimizers copy what is not contiguous to and fro. Made anew when the weights have moved."""
+        moved = [dense.data_ptr() != weight.data_ptr() for dense, weight in zip(self._dense, self.weights)]
+        if self._optimizer is None or any(moved):
+            state = self._optimizer.state_dict() if self._optimizer else None
+            self._dense = [in_memory_order(weight.detach(), weight) for weight in self.weights]
+            self._optimizer = self.config.build(self._dense)
+            if state:
+                self._optimizer.load_state_dict(state)
+        return self._optimizer
 
     def minimize(self, loss: Tensor | Iterable[Tensor], **settings: Any) -> Tensor:
         """One update of this player's weights, and of nobody else's: no other gradient is even computed.
@@ -50,8 +65,10 @@ class Player(nn.Module):
         Returns:
             the (mean) loss, detached.
         """
-        self.optimizer.zero_grad(set_to_none=True)
-        seen = []
+        optimizer, seen = self.optimizer, []
+        for weight in self.weights:
+            weight.grad = None
+
         for part in [loss] if isinstance(loss, Tensor) else loss:
             part.backward(inputs=self.weights)
             seen.append(part.detach())
@@ -62,9 +79,11 @@ class Player(nn.Module):
         mean = seen[0] if len(seen) == 1 else torch.stack(seen).mean()
         if self.careful is not None:
             self._check(self.careful, mean, gradients)
-        for group in self.optimizer.param_groups:
+        for group in optimizer.param_groups:
             group.update(settings)
-        self.optimizer.step()
+        for dense, weight in zip(self._dense, self.weights):
+            dense.grad = None if weight.grad is None else in_memory_order(weight.grad, weight)
+        optimizer.step()
         # Autocast keeps low-precision copies of weights, which are stale from here on.
         torch.clear_autocast_cache()
         return mean
@@ -80,6 +99,11 @@ class Player(nn.Module):
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
         self.optimizer.load_state_dict(state)
+
+
+def in_memory_order(tensor: Tensor, like: Tensor) -> Tensor:
+    """A view of the tensor whose dimensions go from the largest stride of `like` to the smallest."""
+    return tensor.permute(sorted(range(like.dim()), key=like.stride, reverse=True))
 
 
 class Replay:

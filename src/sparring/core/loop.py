@@ -164,7 +164,7 @@ class Loop:
         game.clock += 1
         game.position = self.stream.position
         if self.config.ema:
-            self.average.update(game.model)
+            self.average.update(game.model, game.clock)
         self.meter.add(values)
 
     def _log(self) -> None:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sparring.core.errors import UserError
+from sparring.networks.linear import linear
 
 Activation = Callable[[Tensor], Tensor]
 
@@ -58,7 +59,7 @@ class Generator(nn.Module):
         maps = sides(shape[1])[::-1]
         widths = [min(width << level, width * 16) for level in reversed(range(len(maps) - 1))]
         self.start, self.width = maps[0], widths[0]
-        self.project = nn.Linear(latent, self.start**2 * widths[0], bias=False)
+        self.project = linear(latent, self.start**2 * widths[0], bias=False)
         self.norms = nn.ModuleList(nn.BatchNorm2d(count) for count in widths)
         self.doublings = nn.ModuleList(
             _up(channels, pair, kernel) for channels, pair in zip(pairwise([*widths, shape[0]]), pairwise(maps))
@@ -90,7 +91,7 @@ class Discriminator(nn.Module):
             _down(channels, side, kernel) for channels, side in zip(pairwise([shape[0], *widths]), maps)
         )
         self.norms = nn.ModuleList(nn.BatchNorm2d(count) for count in widths[1:])
-        self.score = nn.Linear(maps[-1] ** 2 * widths[-1], 1, bias=False)
+        self.score = linear(maps[-1] ** 2 * widths[-1], 1, bias=False)
         initialize(self)
 
     def features(self, image: Tensor, activation: Activation = leaky) -> list[Tensor]:

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sparring.networks.linear import linear
+
 
 class Generator(nn.Module):
     """Noise to example through hidden layers of ReLUs.
@@ -24,8 +26,8 @@ class Generator(nn.Module):
         super().__init__()
         self.shape, self.bounded = shape, bounded
         widths = [latent, *hidden]
-        self.hidden = nn.ModuleList(nn.Linear(given, made) for given, made in zip(widths, widths[1:]))
-        self.out = nn.Linear(widths[-1], math.prod(shape))
+        self.hidden = nn.ModuleList(linear(given, made) for given, made in zip(widths, widths[1:]))
+        self.out = linear(widths[-1], math.prod(shape))
 
     def forward(self, noise: Tensor) -> Tensor:
         """N x latent to N x shape."""
@@ -42,7 +44,7 @@ class Maxout(nn.Module):
     def __init__(self, given: int, made: int, pieces: int):
         super().__init__()
         self.pieces = pieces
-        self.linear = nn.Linear(given, made * pieces)
+        self.linear = linear(given, made * pieces)
 
     def forward(self, value: Tensor) -> Tensor:
         """N x given to N x made."""
@@ -65,7 +67,7 @@ class Discriminator(nn.Module):
         widths = [math.prod(shape), *units]
         self.dropout_input, self.dropout = dropout_input, dropout
         self.layers = nn.ModuleList(Maxout(given, made, pieces) for given, made in zip(widths, widths[1:]))
-        self.score = nn.Linear(widths[-1], 1)
+        self.score = linear(widths[-1], 1)
 
     def forward(self, example: Tensor) -> Tensor:
         """N x shape to N logits."""
