@@ -79,7 +79,7 @@ def test_rounds_are_discriminator_updates() -> None:
     game = gan.Game(gan.Model(config), config)
     drawn: list[int] = []
 
-    def batches():  # noqa: ANN202
+    def batches():
         data = config.data.open()
         while True:
             drawn.append(1)

@@ -113,7 +113,7 @@ def draw(slopes: dict[str, list[float]], path: Path, width: int = 760, height: i
     for tenth in range(0, 11, 2):
         x, _ = place(tenth / 10, 10**low)
         pen.text((x, (bottom + 8) * scale), f"{tenth / 10:g}", "#555555", font(13), anchor="mt")
-    for (name, values), colour in zip(slopes.items(), ("#d06a1c", "#2f6fb0")):
+    for values, colour in zip(slopes.values(), ("#d06a1c", "#2f6fb0")):
         line = [place(probability, value) for probability, value in zip(PROBABILITIES, values)]
         pen.line(line, colour, 3 * scale, joint="curve")
         for point in line:

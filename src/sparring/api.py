@@ -179,6 +179,7 @@ def load(path: str | Path, device_name: str = "cpu") -> Model:
     if file.is_dir():
         read_description(file)
         file = file / "model.safetensors"
+    device.keep_freed_memory()
     card = checkpoint.read_card(file)
     module, config = read_config(card)
     return checkpoint.load_weights(file, module.Model, config).to(device.pick(device_name))

@@ -32,6 +32,8 @@ class Config(core.Config):
     """z from N(0, 1), or uniform in [-1, 1] as in the paper"""
     width: int = 32
     """channels at half the full size; doubled with every halving"""
+    discriminator_width: int = 0
+    """the discriminator's channels at half the full size; 0: as many as the generator's"""
     kernel: Literal[4, 5] = 4
     """side of the kernels"""
     adam: core.Adam = core.Adam(lr=4e-3, betas=(0.5, 0.999))
@@ -78,7 +80,9 @@ class Model(tasks.Sample):
         super().__init__(config)
         self.latent, self.uniform = config.latent, config.noise == "uniform"
         self.generator = convolutional.Generator(config.latent, config.data.shape, config.width, config.kernel)
-        self.discriminator = convolutional.Discriminator(config.data.shape, config.width, config.kernel)
+        self.discriminator = convolutional.Discriminator(
+            config.data.shape, config.discriminator_width or config.width, config.kernel
+        )
 
     def noise(self, count: int, chance: torch.Generator | None = None) -> Tensor:
         if not self.uniform:

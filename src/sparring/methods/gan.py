@@ -1,8 +1,9 @@
 """GAN. Goodfellow et al., "Generative Adversarial Networks", 2014. arXiv:1406.2661
 
 A generator learns to forge examples that a discriminator, learning to tell them from real ones, cannot tell apart.
-Differs from the paper in: the two players move in turn, as in Algorithm 1, and not at once, as in its code; the output
-bias does not start from the data's marginals; the default preset uses Adam (the `paper` preset has the paper's SGD).
+Differs from the paper in: the two players move in turn, as in Algorithm 1, and not at once, as in its code, but on the same
+forgeries, as there; the output bias does not start from the data's marginals; the default preset uses Adam (`paper` has the
+paper's SGD).
 """
 
 from __future__ import annotations
@@ -99,15 +100,15 @@ class Game(core.Game[Model, Config]):
         model, notes, settings = self.model, core.Notes(), self.settings()
         for _ in range(self.config.rounds):
             real = self.parts(next(batches)[0])
-            losses = (self.judge(part, model.generator(model.noise(len(part))).detach(), notes) for part in real)
+            fake = core.Replay(model.generator, [model.noise(len(part)) for part in real])
+            losses = (self.judge(part, forged.detach(), notes) for part, forged in zip(real, fake))
             notes.note("discriminator", self.discriminator_player.minimize(losses, **settings))
 
-        fakes = (model.generator(model.noise(len(part))) for part in real)
-        loss = self.generator_player.minimize((self.forge(fake) for fake in fakes), **settings)
+        loss = self.generator_player.minimize((self.forge(forged) for forged in fake), **settings)
         return {**notes.means(), "generator": loss}
 
     def judge(self, real: Tensor, fake: Tensor, notes: core.Notes) -> Tensor:
-        real_score, fake_score = self.discriminator(real), self.discriminator(fake)
+        real_score, fake_score = self.discriminator(torch.cat([real, fake])).split(len(real))
         notes.note("D(x)", real_score.float().sigmoid().mean())
         notes.note("D(G(z))", fake_score.float().sigmoid().mean())
         return adversarial.discriminator_loss(real_score, fake_score)
