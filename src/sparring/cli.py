@@ -13,7 +13,6 @@ import sys
 import typing
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
@@ -170,23 +169,23 @@ def train(arguments: Arguments) -> int:
 def _flags(config: type[Config], names: list[str]) -> type:
     """The flags of `train`: those of a run, and the config's own without a prefix."""
 
-    @dataclass(frozen=True)
-    class Flags:
-        config: Annotated[config, tyro.conf.arg(name="")]  # type: ignore[valid-type]
-        run: Path | None = None
-        """folder of the run; runs/METHOD-NNN by default"""
-        data: str | None = None
-        """what to learn from: a folder, .zip, .tar, .npy, .npz, idx, .parquet, .csv or .jsonl file, a prepared store, or
-        a known name (digits, mnist, fashion_mnist, cifar10); the same as --data.source"""
-        preset: str = "default"
+    def explained(kind: Any, text: str) -> Any:
+        return Annotated[kind, tyro.conf.arg(help=text)]
 
-    Flags.__annotations__ = {
-        "config": Annotated[config, tyro.conf.arg(name="")],
-        "run": Path | None,
-        "data": str | None,
-        "preset": Annotated[Literal[tuple(names)], tyro.conf.arg(help="named starting point of all other flags")],
-    }
-    return Flags
+    source = (
+        "what to learn from: a folder, .zip, .tar, .npy, .npz, idx, .parquet, .csv or .jsonl file, a prepared store, or a "
+        "known name (digits, mnist, fashion_mnist, cifar10); the same as --data.source"
+    )
+    return dataclasses.make_dataclass(
+        "Flags",
+        [
+            ("config", Annotated[config, tyro.conf.arg(name="")]),
+            ("run", explained(Path | None, "folder of the run; runs/METHOD-NNN by default"), None),
+            ("data", explained(str | None, source), None),
+            ("preset", explained(Literal[tuple(names)], "named starting point of all other flags"), "default"),
+        ],
+        frozen=True,
+    )
 
 
 def _take(arguments: Arguments, flag: str) -> tuple[Arguments, str | None]:
