@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -219,3 +220,11 @@ def test_python_interface(quiet: Path) -> None:
     assert sparring.resume("run", steps=13, show=False).config.steps == 13
     values = sparring.evaluate("run")
     assert values["sliced_wasserstein"] > values["sliced_wasserstein_of_real"] > 0
+
+
+def test_tensorboard_is_an_extra_that_is_asked_for(quiet: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    start(quiet / "run", tensorboard=True)
+    assert list((quiet / "run").glob("events.out.tfevents.*"))
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(UserError, match=r"pip install 'sparring\[tensorboard\]'"):
+        start(quiet / "other", tensorboard=True)
