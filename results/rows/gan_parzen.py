@@ -18,7 +18,7 @@ CLAIM = (
     "The protocol of Goodfellow et al. 2014: 10,000 samples as centres, sigma from ten log-spaced values by 1,000 "
     "validation digits, mean log-likelihood of the 10,000 test digits in [0, 1]^784, in nats. The paper reports 225 ± 2."
 )
-SEEDS = (0, 1, 2)
+SEEDS = (0, 1)
 
 
 def config(seed: int) -> Config:
