@@ -41,4 +41,6 @@ def render(value: Any) -> str:
             f"{row['share_of_peak']:.0%} of {row['peak_gflops']} | {row['images_per_s']} | {row['peak_mib']:.0f} "
             f"({row['plain_peak_mib']:.0f}) |"
         )
-    return "\n".join([*lines, "", "The data path alone, one core, batches of 64:", "", "```", *value["data_path"], "```"])
+    return "\n".join(
+        [*lines, "", "The data path alone, one core, batches of 64:", "", "```", *value["data_path"], "```"]
+    )
