@@ -6,10 +6,8 @@ python -m benchmarks [--only dcgan gan] [--json FILE] [--rounds N]
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import platform
-import resource
 import statistics
 import subprocess
 import sys
@@ -51,17 +49,18 @@ def ours(method: Any, config: Config, images: np.ndarray) -> tuple[Step, Game[An
     return step, game
 
 
-def pair(name: str) -> tuple[Step, Step, int, int]:
-    """Our step, the plain step, examples in each, and the multiplications of ours times two."""
+def pair(name: str, count: bool = True) -> tuple[Step, Step, int, int]:
+    """Our step, the plain step, examples in each, and the floating-point operations of ours (0 if not to be counted)."""
+    flops = _flops if count else lambda step: 0
     if name == "dcgan":
         images = plain.images(64, 3)
         config = dcgan.Config.photos()
         mine, _ = ours(dcgan, config, images)
-        return mine, plain.dcgan(images, 64)[0], 64, _flops(mine)
+        return mine, plain.dcgan(images, 64)[0], 64, flops(mine)
     if name == "gan":
         images = plain.images(28, 1, 10_000)
         mine, _ = ours(gan, gan.Config(data=Images("digits", 28, 1)), images)
-        return mine, plain.gan(images, 64)[0], 64, _flops(mine)
+        return mine, plain.gan(images, 64)[0], 64, flops(mine)
     if name == "dcgan_sampling":
         config = dcgan.Config.photos().replace(precision=device.precision("auto", device.pick("auto")))
         model = dcgan.Model(config).eval()
@@ -74,7 +73,7 @@ def pair(name: str) -> tuple[Step, Step, int, int]:
         def sample() -> object:
             return model.sample(256, seed=0)
 
-        return sample, sample_plainly, 256, _flops(sample)
+        return sample, sample_plainly, 256, flops(sample)
     raise SystemExit(f"no benchmark {name!r}; there are {', '.join(NAMES)}")
 
 
@@ -134,39 +133,29 @@ def _timed(step: Step, repeat: int) -> float:
     return (time.perf_counter() - began) / repeat
 
 
-def _memory(name: str, side: str) -> float:
+def _memory(name: str, side: str) -> float | None:
     """Peak memory in MiB that five steps take beyond what the process had before the first, in a process of their own."""
+    if sys.platform != "linux":
+        return None
     command = [sys.executable, "-m", "benchmarks", "--memory", name, side]
     found = subprocess.run(command, capture_output=True, text=True, check=True)
     return float(found.stdout.split()[-1])
 
 
 def _report_memory(name: str, side: str) -> None:
-    mine, theirs, *_ = pair_without_flops(name)
-    before = _resident()
+    mine, theirs, *_ = pair(name, count=False)
+    before = _resident("VmRSS")
+    # Forgets the peak that building the data and the networks made.
+    Path("/proc/self/clear_refs").write_text("5")
     for _ in range(5):
         (mine if side == "ours" else theirs)()
-    print(round(_peak_resident() - before))
+    print(round(_resident("VmHWM") - before))
 
 
-def pair_without_flops(name: str) -> tuple[Step, Step, int, int]:
-    """`pair` before anything has run."""
-    global _flops
-    _flops = lambda step: 0  # noqa: E731
-    return pair(name)
-
-
-def _resident() -> float:
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/self/status").read_text().splitlines():
-            if line.startswith("VmRSS"):
-                return int(line.split()[1]) / 1024
-    return _peak_resident()
-
-
-def _peak_resident() -> float:
-    scale = 2**20 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / scale
+def _resident(field: str) -> float:
+    """A field of this process's status in MiB."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(field)) / 1024
 
 
 def main() -> None:

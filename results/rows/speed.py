@@ -38,8 +38,8 @@ def render(value: Any) -> str:
     for row in value["steps"]:
         lines.append(
             f"| {row['name']} | {row['ours_ms']} | {row['plain_ms']} | **{row['ratio']}** | {row['gflops']} | "
-            f"{row['share_of_peak']:.0%} of {row['peak_gflops']} | {row['images_per_s']} | {row['peak_mib']:.0f} "
-            f"({row['plain_peak_mib']:.0f}) |"
+            f"{row['share_of_peak']:.0%} of {row['peak_gflops']} | {row['images_per_s']} | {row['peak_mib']} "
+            f"({row['plain_peak_mib']}) |"
         )
     return "\n".join(
         [*lines, "", "The data path alone, one core, batches of 64:", "", "```", *value["data_path"], "```"]
