@@ -31,8 +31,9 @@ ENVIRONMENT = {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
 
 
 def finish(process: subprocess.Popen[bytes]) -> int:
+    """SIGTERM ends a process that is not training yet, or not any more, as it ends any other."""
     _, complaint = process.communicate(timeout=240)
-    assert process.returncode in (0, 130, -signal.SIGKILL), complaint.decode()
+    assert process.returncode in (0, 130, -signal.SIGKILL, -signal.SIGTERM), complaint.decode()
     return process.returncode
 
 
