@@ -13,7 +13,7 @@ from sparring import catalogue
 
 HOME = Path(sparring.__file__).parent
 METHODS = sorted(catalogue.methods())
-LAYERS = {"core", "tasks", "methods", "data", "networks", "losses", "metrics", "studio"}
+LAYERS = {"core", "tasks", "methods", "data", "networks", "losses", "metrics", "judging", "studio"}
 MAY_IMPORT = {
     "core": {"core"},
     "tasks": {"core", "metrics", "tasks"},
@@ -22,6 +22,7 @@ MAY_IMPORT = {
     "losses": {"core", "losses"},
     "metrics": {"core", "metrics"},
     "methods": {"core", "tasks", "data", "networks", "losses", "metrics"},
+    "judging": {"core", "tasks", "data", "networks", "metrics", "judging"},
 }
 
 
@@ -71,7 +72,7 @@ def test_method_leaves_the_machinery_to_core(method: str) -> None:
     assert not [call for call in calls if isinstance(call, ast.Name) and call.id in {"open", "getattr", "print"}]
 
 
-@pytest.mark.parametrize("layer", ["core", "tasks", "methods", "networks", "losses", "metrics", "data"])
+@pytest.mark.parametrize("layer", ["core", "tasks", "methods", "networks", "losses", "metrics", "data", "judging"])
 def test_no_registries_no_flags_no_mutable_globals(layer: str) -> None:
     for path in sorted((HOME / layer).rglob("*.py")):
         tree = ast.parse(path.read_text())
