@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from sparring.data.images import Images
-from sparring.networks import perceptron
 
 Step = Callable[[], object]
 
@@ -60,11 +59,25 @@ def dcgan(images: np.ndarray, batch: int, width: int = 64, latent: int = 100) ->
     return _alternate(generator, discriminator, loader(images, batch), (latent, 1, 1)), generator
 
 
+class Maxout(nn.Module):
+    def __init__(self, given: int, made: int, pieces: int):
+        super().__init__()
+        self.linear, self.made, self.pieces = nn.Linear(given, made * pieces), made, pieces
+
+    def forward(self, value: Tensor) -> Tensor:
+        return self.linear(value).view(-1, self.pieces, self.made).max(1)[0]
+
+
 def gan(images: np.ndarray, batch: int, latent: int = 100) -> tuple[Step, nn.Module]:
-    """The MLP GAN with the same layers as the library's default."""
-    shape = (1, *images.shape[1:3])
-    generator = perceptron.Generator(latent, (1200, 1200), shape, bounded=True)
-    discriminator = perceptron.Discriminator(shape, (240, 240), 5, 0.2, 0.5)
+    """The layers of the first GAN."""
+    pixels = images[0].size
+    generator = nn.Sequential(
+        nn.Linear(latent, 1200), nn.ReLU(True), nn.Linear(1200, 1200), nn.ReLU(True), nn.Linear(1200, pixels), nn.Tanh(),
+    )  # fmt: skip
+    discriminator = nn.Sequential(
+        nn.Flatten(), nn.Dropout(0.2), Maxout(pixels, 240, 5), nn.Dropout(0.5), Maxout(240, 240, 5), nn.Dropout(0.5),
+        nn.Linear(240, 1),
+    )  # fmt: skip
     return _alternate(generator, discriminator, loader(images, batch), (latent,)), generator
 
 

@@ -84,6 +84,8 @@ class Config:
     """steps between two previews; 0: about forty over the run"""
     checkpoint_seconds: float = 60.0
     """seconds between two checkpoints"""
+    held_out: float = 0.0
+    """share of the data that is kept from training, to see whether the discriminator or the generator learns by heart"""
     read_ahead: int = 0
     """batches that a thread reads ahead: for data on a slow disk"""
     tensorboard: bool = False
@@ -95,6 +97,8 @@ class Config:
                 raise UserError(f"--{name.replace('_', '-')} must be at least 1, not {getattr(self, name)}")
         if not 0 <= self.ema < 1:
             raise UserError(f"--ema must be at least 0 and below 1, not {self.ema}")
+        if not 0 <= self.held_out < 1:
+            raise UserError(f"--held-out must be at least 0 and below 1, not {self.held_out}")
 
     def replace(self, **changes: Any) -> Self:
         return dataclasses.replace(self, **changes)

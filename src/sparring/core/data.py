@@ -39,6 +39,37 @@ class Dataset(ABC):
         return batch
 
 
+class Part(Dataset):
+    """Some examples of a data set.
+
+    Args:
+        whole: the data set.
+        index: int64, which examples.
+    """
+
+    def __init__(self, whole: Dataset, index: Tensor):
+        self.whole, self.index = whole, index
+        self.fingerprint = whole.fingerprint
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def batch(self, index: Tensor, chance: torch.Generator) -> Any:
+        return self.whole.batch(self.index[index], chance)
+
+    def prepare(self, batch: Any) -> Any:
+        return self.whole.prepare(batch)
+
+
+def hold_out(dataset: Dataset, share: float) -> tuple[Dataset, Dataset | None]:
+    """What is trained on, and what is kept from it: the same examples for the same share, whatever the seed of the run."""
+    count = round(len(dataset) * share)
+    if not count:
+        return dataset, None
+    order = torch.randperm(len(dataset), generator=torch.Generator().manual_seed(0))
+    return Part(dataset, order[count:].sort().values), Part(dataset, order[:count].sort().values)
+
+
 @dataclass(frozen=True)
 class Data(ABC):
     """Where the data comes from and how it is shaped. Frozen, JSON-able; no file is touched until asked."""

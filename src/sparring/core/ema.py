@@ -9,14 +9,14 @@ import torch
 from torch import Tensor, nn
 
 M = TypeVar("M", bound=nn.Module)
-EAGER, STRIDE = 1000, 8
+EAGER, STRIDE = 100, 8
 
 
 class Average(nn.Module, Generic[M]):
     """Exponential moving average of a model, batch-norm statistics included.
 
-    The decay warms up as (1 + t) / (10 + t), so that a short run does not ship its initial weights. After the first
-    thousand steps the average moves at every eighth step by as much as it would in eight: the same average to the
+    The decay warms up as (1 + t) / (10 + t), so that a short run does not ship its initial weights. After the first hundred
+    steps the average moves at every eighth step by as much as it would in eight: the same average to the
     eye, at an eighth of the cost.
 
     Args:

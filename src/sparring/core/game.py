@@ -40,6 +40,12 @@ class Player(nn.Module):
         self._optimizer: torch.optim.Optimizer | None = None
         self.careful: str | None = None
         """while the cause of a failure is sought: the player's name, and every loss and gradient is checked"""
+        self.measuring = False
+        """whether the next updates note the length of their gradient"""
+        self.gradient: Tensor | None = None
+        """length of the last gradient that was measured"""
+        self.resting = False
+        """while the opponent's best response is sought: losses are computed, nothing moves"""
 
     @property
     def optimizer(self) -> torch.optim.Optimizer:
@@ -65,11 +71,14 @@ class Player(nn.Module):
         Returns:
             the (mean) loss, detached.
         """
+        parts = [loss] if isinstance(loss, Tensor) else loss
+        if self.resting:
+            return torch.stack([part.detach() for part in parts]).mean()
         optimizer, seen = self.optimizer, []
         for weight in self.weights:
             weight.grad = None
 
-        for part in [loss] if isinstance(loss, Tensor) else loss:
+        for part in parts:
             part.backward(inputs=self.weights)
             seen.append(part.detach())
         gradients = [weight.grad for weight in self.weights if weight.grad is not None]
@@ -79,6 +88,8 @@ class Player(nn.Module):
         mean = seen[0] if len(seen) == 1 else torch.stack(seen).mean()
         if self.careful is not None:
             self._check(self.careful, mean, gradients)
+        if self.measuring:
+            self.gradient = torch.stack(torch._foreach_norm(gradients)).norm()
         for group in optimizer.param_groups:
             group.update(settings)
         for dense, weight in zip(self._dense, self.weights):
@@ -169,6 +180,18 @@ class Game(nn.Module, ABC, Generic[M, C]):
     @property
     def players(self) -> dict[str, Player]:
         return {name: module for name, module in self.named_modules() if isinstance(module, Player)}
+
+    def gradients(self) -> dict[str, float]:
+        """The length of each player's last measured gradient, by the player's name."""
+        measured = {name: player.gradient for name, player in self.players.items() if player.gradient is not None}
+        if not measured:
+            return {}
+        lengths = torch.stack([length.float() for length in measured.values()]).tolist()
+        return {f"gradient {name.removesuffix('_player')}": length for name, length in zip(measured, lengths)}
+
+    def score(self, examples: Tensor) -> Tensor | None:
+        """How real the opponent takes each example to be, as a logit; None for a game whose opponent gives no such score."""
+        return None
 
     def get_extra_state(self) -> dict[str, int]:
         return {"clock": self.clock, "position": self.position, "detours": self.detours, "split": self.split}

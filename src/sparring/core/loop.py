@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -60,6 +60,15 @@ class Meter(nn.Module):
         self.sums, self.count = dict(state["sums"]), state["count"]
 
 
+class Moment(NamedTuple):
+    """Where the game stands when a line of the log has just been written, or a picture drawn."""
+
+    step: int
+    values: dict[str, float]
+    """the line: means since the line before; empty when only a picture was drawn"""
+    previewed: bool
+
+
 class Loop:
     """Plays a game into a run's folder until the config's last step, or until it is told to stop.
 
@@ -79,6 +88,7 @@ class Loop:
         self.dataset, self.run_folder, self.where, self.show = dataset, run, where, show
         self.lead = distributed.process() == 0
         self.board = _board(run.folder) if self.config.tensorboard and self.lead else None
+        self.players = game.players.values()
         distributed.spread([*self.game.parameters(), *self.game.buffers()])
 
     def restore(self) -> None:
@@ -100,18 +110,35 @@ class Loop:
         Raises:
             RunError: the folder cannot be written, or the game diverged for good.
         """
+        for _ in self.play(until):
+            pass
+        return self.finished
+
+    @property
+    def finished(self) -> bool:
+        return self.game.clock >= self.config.steps
+
+    def play(self, until: int | None = None) -> Iterator[Moment]:
+        """Play as `run` does, and stop for whoever watches at every line of the log and every preview.
+
+        A checkpoint is written only after the watcher has let go: what it adds to the folder is part of the run, and comes
+        again when the run goes on from an earlier checkpoint.
+        """
         self.progress = Progress(
             self.config.steps, self.game.clock, self.config.batch * distributed.processes(), self.show and self.lead
         )
         try:
             with _signals() as stop:
-                self._begin()
+                if (first := self._begin()) is not None:
+                    yield first
                 last = min(self.config.steps, until or self.config.steps)
                 while self.game.clock < last and not distributed.any_process(stop.is_set()):
-                    self._guarded_step()
+                    if (moment := self._guarded_step()) is not None:
+                        yield moment
+                        if time.perf_counter() - self.saved > self.config.checkpoint_seconds:
+                            self.save()
                     self.progress.update(self.game.clock)
-                self._save()
-                return self.game.clock >= self.config.steps
+                self.save()
         except OSError as error:
             raise disk_error(error, self.run_folder.folder, self.game.clock) from None
         finally:
@@ -120,15 +147,17 @@ class Loop:
             if self.board:
                 self.board.close()
 
-    def _begin(self) -> None:
+    def _begin(self) -> Moment | None:
         self.open_stream()
         self.timed, self.saved, self.timed_step = time.perf_counter(), time.perf_counter(), self.game.clock
         self.played = 0.0
         if self.lead and (lines := self.run_folder.lines("timing")):
             self.played = lines[-1]["seconds"]
-        if self.game.clock == 0:
-            self._preview()
-            self._save()
+        if self.game.clock > 0:
+            return None
+        self._preview()
+        self.save()
+        return Moment(0, {}, previewed=True)
 
     def open_stream(self) -> None:
         """Position the data where the game stands."""
@@ -142,23 +171,30 @@ class Loop:
         )
         self.stream = Stream(self.dataset, shuffle, game.position, self.where, self.config.read_ahead)
 
-    def _guarded_step(self) -> None:
+    def _guarded_step(self) -> Moment | None:
         try:
             self.advance()
         except RuntimeError as error:
             if not _out_of_memory(error):
                 raise
             self._split(error)
-            return
-        if self.game.clock % self.config.log_every == 0:
-            self._log()
-        if self.game.clock % self.config.preview_interval == 0 or self.game.clock == self.config.steps:
+            return None
+        clock, values = self.game.clock, {}
+        if clock % self.config.log_every == 0:
+            values = self._log()
+            if not values:
+                return None
+        previewed = clock % self.config.preview_interval == 0 or clock == self.config.steps
+        if previewed:
             self._preview()
+        return Moment(clock, values, previewed) if values or previewed else None
 
     def advance(self) -> None:
         """One step: a function of the weights and the clock."""
         game = self.game
         torch.manual_seed(mix(self.config.seed, distributed.process(), game.clock, game.detours))
+        for player in self.players:
+            player.measuring = (game.clock + 1) % self.config.log_every == 0
         with device.autocast(self.config.precision, self.where):
             values = game.step(self.stream)
         game.clock += 1
@@ -167,12 +203,13 @@ class Loop:
             self.average.update(game.model, game.clock)
         self.meter.add(values)
 
-    def _log(self) -> None:
+    def _log(self) -> dict[str, float]:
+        """Write a line of the log and give its values; none when the game has diverged and gone back."""
         step = self.game.clock
-        means = self.meter.take()
+        means = self.meter.take() | self.game.gradients()
         if distributed.any_process(not self._finite(means)):
             self._detour()
-            return
+            return {}
         self.progress.values(means)
         if self.lead:
             images = step * self.config.batch * distributed.processes()
@@ -181,8 +218,7 @@ class Loop:
             if self.board:
                 for name, value in means.items():
                     self.board.add_scalar(name, value, step)
-            if time.perf_counter() - self.saved > self.config.checkpoint_seconds:
-                self._save()
+        return means
 
     def _time(self, step: int) -> None:
         now = time.perf_counter()
@@ -203,7 +239,7 @@ class Loop:
             picture = self.shipped.preview(PREVIEW_SEED)
             media.save_image(picture, self.run_folder.previews / f"{self.game.clock:06d}.png")
 
-    def _save(self) -> None:
+    def save(self) -> None:
         """Checkpoint, unless something is not finite: then the last good one stays."""
         if not self.lead:
             return
@@ -219,6 +255,10 @@ class Loop:
         checkpoint.save_game(self.run_folder.game, state)
         self.shipped.save(self.run_folder.model, step=self.game.clock)
         self.saved = time.perf_counter()
+
+    def say(self, text: str) -> None:
+        """One line that stays, above the progress."""
+        self.progress.say(text)
 
     def _event(self, event: str, text: str) -> None:
         if self.lead:

@@ -1,9 +1,10 @@
 """A run's folder: config, log, events, previews, checkpoints, model. One process writes it at a time.
 
-    config.json  log.jsonl  timing.jsonl  events.jsonl  previews/  game.pt  game.previous.pt
-    model.safetensors  curves.png  training.mp4 (or .gif)  report.html
+    config.json  log.jsonl  health.jsonl  evaluations.jsonl  timing.jsonl  events.jsonl  previews/
+    game.pt  game.previous.pt  model.safetensors  best.safetensors  curves.png  training.mp4 (or .gif)  report.html
 
-`log.jsonl` holds only what the seed determines; the clock on the wall goes to `timing.jsonl`.
+`log.jsonl` (losses, alarms), `health.jsonl` (what the diagnosis measures at previews) and `evaluations.jsonl` (metrics during
+training) hold only what the seed determines; the clock on the wall goes to `timing.jsonl`.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ class Run:
         self.previews = folder / "previews"
         self.game = folder / "game.pt"
         self.model = folder / "model.safetensors"
+        self.best = folder / "best.safetensors"
         self._lock = filelock.FileLock(folder / ".lock")
 
     @classmethod
@@ -92,17 +94,19 @@ class Run:
         checkpoint.write_atomic(self.folder / "config.json", json.dumps(description, indent=2).encode())
 
     def append(self, name: str, line: dict[str, Any]) -> None:
-        """Add one line to `log`, `timing` or `events`."""
+        """Add one line to `log`, `health`, `evaluations`, `timing` or `events`."""
         with (self.folder / f"{name}.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
 
     def lines(self, name: str) -> list[dict[str, Any]]:
-        """The whole lines of `log`, `timing` or `events`; a half-written last one is left out."""
+        """The whole lines of a file that `append` adds to; a half-written last one is left out."""
         return read_lines(self.folder / f"{name}.jsonl")
 
     def rewind(self, step: int) -> None:
         """Forget what was logged after this step: the steps are about to be done again."""
-        for name in ("log", "timing"):
+        for name in ("log", "health", "evaluations", "timing"):
+            if not (self.folder / f"{name}.jsonl").exists():
+                continue
             kept = [line for line in self.lines(name) if line["step"] <= step]
             content = "".join(json.dumps(line) + "\n" for line in kept)
             checkpoint.write_atomic(self.folder / f"{name}.jsonl", content.encode())

@@ -141,3 +141,6 @@ class Game(core.Game[Model, Config]):
         notes.note("D(x)", real_score.float().sigmoid().mean())
         notes.note("D(G(z))", fake_score.float().sigmoid().mean())
         return adversarial.discriminator_loss(real_score, fake_score)
+
+    def score(self, examples: Tensor) -> Tensor:
+        return self.model.discriminator(examples)

@@ -126,6 +126,9 @@ class Game(core.Game[Model, Config]):
             return adversarial.saturating(self.discriminator(fake))
         return adversarial.non_saturating(self.discriminator(fake))
 
+    def score(self, examples: Tensor) -> Tensor:
+        return self.discriminator(examples)
+
     def settings(self) -> dict[str, float]:
         """The paper's decay by minibatch and growing momentum; for Adam a straight fall to a tenth."""
         optimizer = self.config.optimizer

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sparring.networks.dropout import dropout
 from sparring.networks.linear import linear
 
 
@@ -71,9 +72,9 @@ class Discriminator(nn.Module):
 
     def forward(self, example: Tensor) -> Tensor:
         """N x shape to N logits."""
-        value = functional.dropout(example.flatten(1), self.dropout_input, self.training)
+        value = dropout(example.flatten(1), self.dropout_input, self.training)
         for layer in self.layers:
-            value = functional.dropout(layer(value), self.dropout, self.training)
+            value = dropout(layer(value), self.dropout, self.training)
         return self.score(value).squeeze(1)
 
 
