@@ -130,9 +130,18 @@ def test_apply_with_a_wrong_verb(run: Path) -> None:
 
 
 def test_evaluate_json(run: Path) -> None:
-    values = json.loads(sparring("evaluate", str(run), "--json").stdout)
-    assert values["sliced_wasserstein"] > 5 * values["sliced_wasserstein_of_real"]
-    assert values["samples"] == 2000
+    found = json.loads(sparring("evaluate", str(run), "--samples", "300", "--metrics", "fid", "modes", "--json").stdout)
+    (value,) = found[str(run)]["values"]
+    assert value["name"] == "feature_fid" and value["value"] > 100 and value["protocol"]["fake"] == 300
+    assert "biased upwards" in value["protocol_line"] and "no classifier" in found[str(run)]["refused"]["modes"]
+
+
+def test_evaluate_shows_protocols_and_controls(run: Path) -> None:
+    shown = sparring("evaluate", str(run), "--samples", "200", "--metrics", "fid", "kid", "--controls").stdout
+    assert (
+        "real" in shown and "untrained" in shown and "(2) feature_kid (100 subsets of 100); extractor pixels" in shown
+    )
+    assert "no metric 'fidd'" in complaint("evaluate", str(run), "--metrics", "fidd")
 
 
 def test_resume_of_a_finished_run_and_with_more_steps(run: Path) -> None:

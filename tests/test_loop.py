@@ -218,8 +218,10 @@ def test_python_interface(quiet: Path) -> None:
     assert torch.equal(image, sparring.load("run/model.safetensors").sample(3, seed=0))
     assert sparring.save_image(image, "grid.png").exists()
     assert sparring.resume("run", steps=13, show=False).config.steps == 13
-    values = sparring.evaluate("run")
-    assert values["sliced_wasserstein"] > values["sliced_wasserstein_of_real"] > 0
+    answer = sparring.evaluate("run", metrics=("sliced_wasserstein",), samples=500, controls=True)
+    found, real, untrained = answer.values[0], answer.controls["real"][0], answer.controls["untrained"][0]
+    assert untrained.value > found.value > real.value > 0
+    assert found.protocol.fake == 500 and not found.protocol.differs(untrained.protocol)
 
 
 def test_tensorboard_is_an_extra_that_is_asked_for(quiet: Path, monkeypatch: pytest.MonkeyPatch) -> None:

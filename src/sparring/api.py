@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,15 @@ import torch
 from sparring import catalogue
 from sparring.core import checkpoint, config, device, distributed
 from sparring.core.config import Config, data_kinds, from_json, presets, to_json
-from sparring.core.data import Data, Dataset
+from sparring.core.data import Data, Dataset, hold_out
 from sparring.core.errors import UserError
 from sparring.core.loop import Loop
 from sparring.core.model import Model
 from sparring.core.run import Run, next_folder, read_description
+from sparring.judging import evaluation as judging
+from sparring.judging.evaluation import SAMPLES, Answer, Question
+from sparring.judging.training import Examiner
+from sparring.judging.watch import Watch
 
 
 @dataclass(frozen=True)
@@ -127,7 +132,8 @@ def start(method: str, config: Config, folder: Path | None = None, show: bool = 
         "defaults": to_json(presets(module.Config)["default"]()),
     }
     with Run.create(folder, description) if distributed.process() == 0 else Run(folder) as run:
-        return _play(Loop(game, dataset, run, where, show), run)
+        trained_on, held = hold_out(dataset, config.held_out)
+        return _play(Loop(game, trained_on, run, where, show), held)
 
 
 def go_on(folder: Path, steps: int | None = None, device_name: str | None = None, show: bool = True) -> Result:
@@ -144,19 +150,28 @@ def go_on(folder: Path, steps: int | None = None, device_name: str | None = None
                 f"{config.data.source} has changed since the run began: it goes on, not exactly", stacklevel=2
             )
         game = module.Game(module.Model(config), config)
-        loop = Loop(game, dataset, run, where, show)
+        trained_on, held = hold_out(dataset, config.held_out)
+        loop = Loop(game, trained_on, run, where, show)
         if run.game.exists() or checkpoint.previous(run.game).exists():
             loop.restore()
         run.rewind(game.clock)
         run.describe(description)
-        return _play(loop, run)
+        return _play(loop, held)
 
 
-def _play(loop: Loop, run: Run) -> Result:
-    finished = loop.run()
+def _play(loop: Loop, held: Dataset | None) -> Result:
+    """Play to the end, watched; then draw what the run came to."""
+    watch = Watch(loop, loop.dataset, held) if loop.lead and loop.config.watch else None
+    examiner = Examiner(loop, held) if loop.lead and loop.config.evaluate_every else None
+    for moment in loop.play():
+        if watch is not None:
+            watch.see(moment)
+        if examiner is not None:
+            examiner.see(moment)
+    run = loop.run_folder
     made = run.summarize() if loop.lead else {}
     distributed.stop()
-    return Result(loop.shipped.eval().requires_grad_(False), run.folder, finished, loop.game.clock, made)
+    return Result(loop.shipped.eval().requires_grad_(False), run.folder, loop.finished, loop.game.clock, made)
 
 
 def read_config(description: dict[str, Any]) -> tuple[catalogue.Module, Config]:
@@ -186,23 +201,40 @@ def load(path: str | Path, device_name: str = "cpu") -> Model:
 
 
 def evaluate(
-    path: str | Path, data: str | Path | None = None, seed: int = 0, device_name: str = "cpu"
-) -> dict[str, float]:
-    """Numbers that say how good a model is, each beside the same number for real data.
+    path: str | Path,
+    data: str | Path | None = None,
+    *,
+    metrics: Sequence[str] = (),
+    extractor: str = "",
+    samples: int = SAMPLES,
+    seed: int = 0,
+    controls: bool = False,
+    batch: int = 100,
+    device_name: str = "cpu",
+) -> Answer:
+    """Judge a model: numbers that carry their protocol.
 
     Args:
         path: a run's folder or a model file.
         data: what to compare with; the data that it was trained on by default.
-        seed: of the samples and of the real examples that are compared.
+        metrics: names of metrics; all that fit by default.
+        extractor: of features: pixels, judge, inception or a file; by default the kept judge of the data, or else pixels.
+        samples: how many samples, and at most as many real examples.
+        seed: of the samples and of the choice of real examples.
+        controls: also judge other real examples, and the same networks untrained.
+        batch: examples that go through the extractor at a time.
+        device_name: where to compute.
+
+    Raises:
+        UserError: no such run, metric or extractor, or data that does not fit.
     """
     model = load(path, device_name)
-    return model.evaluate(open_for(model, data), seed)
-
-
-def open_for(model: Model, data: str | Path | None) -> Dataset:
-    """Data, shaped as the model wants it."""
     chosen = model.config.data if data is None else model.config.data.replace(source=str(data))
-    return chosen.open()
+    dataset, held = chosen.open(), None
+    if data is None:
+        dataset, held = hold_out(dataset, model.config.held_out)
+    question = Question(tuple(metrics), extractor, samples, batch, seed, controls)
+    return judging.evaluate(model, chosen, dataset, question, held)
 
 
 __all__ = ["Result", "config", "evaluate", "load", "resume", "train"]

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from sparring.api import Result
     from sparring.core.config import Config
     from sparring.core.model import Model, Verb
+    from sparring.judging.evaluation import Answer
 
 Arguments = list[str]
 
@@ -342,36 +343,91 @@ def _deliver(value: Any, hint: Any, out: Path | None, name: str, model: Model) -
 
 
 def evaluate(arguments: Arguments) -> None:
-    """Judge a trained model, with the same numbers for real data beside."""
+    """Judge trained models by metrics that carry their protocol."""
 
-    def judge(
-        run: tyro.conf.Positional[Path],
+    def ask(
+        runs: tyro.conf.Positional[tuple[Path, ...]],
         data: str | None = None,
+        metrics: tuple[str, ...] = (),
+        extractor: str = "",
+        samples: int = 10_000,
         seed: int = 0,
+        controls: bool = False,
         device: str = "auto",
         json: bool = False,
     ) -> None:
-        """Judge a trained model, with the same numbers for real data beside.
+        """Judge trained models by metrics that carry their protocol.
 
         Args:
-            run: a run's folder or a model file.
-            data: what to compare with; the data that it was trained on by default.
-            seed: of the samples and of the real examples.
+            runs: runs' folders or model files.
+            data: what to compare with; the data that each was trained on by default.
+            metrics: fid, kid, prdc, modes, ...; all that fit by default.
+            extractor: what makes features: pixels, judge (see `sparring judge`), inception, or a .onnx, .pt, .pth or
+                .safetensors file; by default the judge that is kept for the data, or else pixels.
+            samples: how many samples, and at most as many real examples.
+            seed: of the samples and of the choice of real examples.
+            controls: also judge other real examples, and the same networks untrained.
             device: auto, cpu, cuda, mps, ...
             json: as JSON.
         """
         from sparring import api
 
-        _show_numbers(api.evaluate(run, data, seed, device), json)
+        if not runs:
+            _usage("RUN is missing: sparring evaluate RUN [RUN ...]")
+        answers = {
+            str(run): api.evaluate(
+                run, data, metrics=metrics, extractor=extractor, samples=samples, seed=seed, controls=controls,
+                device_name=device,
+            )
+            for run in runs
+        }  # fmt: skip
+        if json:
+            print(_json({run: answer.as_dict() for run, answer in answers.items()}))
+        else:
+            _show_answers(answers)
 
-    _parse(judge, "evaluate", arguments)
+    _parse(ask, "evaluate", arguments)
 
 
-def _show_numbers(values: dict[str, float], as_json: bool) -> None:
-    if as_json:
-        print(json.dumps(values, indent=2))
-    else:
-        print("\n".join(f"{name:<28} {value:.5g}" for name, value in values.items()))
+def _control(kind: str, run: str, runs: int) -> str:
+    return kind if runs == 1 else f"{kind}, for {run}"
+
+
+def _show_answers(answers: dict[str, Answer]) -> None:
+    """A table with a column for each run and each control; below it the protocols, and what was refused."""
+    from rich.console import Console
+    from rich.table import Table
+
+    columns = {
+        name: {value.name: value for value in values}
+        for run, answer in answers.items()
+        for name, values in {
+            run: answer.values,
+            **{_control(kind, run, len(answers)): found for kind, found in answer.controls.items()},
+        }.items()
+    }
+    names = list(dict.fromkeys(name for column in columns.values() for name in column))
+    lines: dict[str, int] = {}
+    table = Table("metric", *columns, box=None, pad_edge=False)
+    for name in names:
+        row = []
+        for column in columns.values():
+            value = column.get(name)
+            if value is None:
+                row.append("")
+                continue
+            number = lines.setdefault(str(value.protocol), len(lines) + 1)
+            spread = "" if value.spread is None else f" ± {value.spread:.2g}"
+            row.append(f"{value.value:.5g}{spread} [dim]({number})")
+        table.add_row(name, *row)
+    console = Console()
+    console.print(table)
+    print("\nProtocols; numbers with different ones do not belong in one column:")
+    for line, number in lines.items():
+        print(f"({number}) {line}")
+    for run, answer in answers.items():
+        for metric, reason in answer.refused.items():
+            print(f"{run}: no {metric}: {reason}")
 
 
 def data(arguments: Arguments) -> int:
@@ -435,6 +491,80 @@ def _prepare(arguments: Arguments) -> None:
     _parse(make, "data prepare", arguments)
 
 
+def judge(arguments: Arguments) -> int:
+    """Train or list the judges that look at pictures for us: sparring judge train [--data SOURCE], sparring judge list."""
+    actions = {"train": _train_judge, "list": _list_judges}
+    usage = "sparring judge train [--data SOURCE] [flags] | sparring judge list [--json]"
+    name, rest = _first(arguments, "what to do", usage)
+    if name not in actions:
+        _usage(f"no such thing as `sparring judge {name}`; {usage}")
+    return actions[name](rest) or 0
+
+
+def _train_judge(arguments: Arguments) -> None:
+    def make(
+        data: str = "digits",
+        out: Path | None = None,
+        epochs: int = 0,
+        seed: int = 0,
+        size: int = 0,
+        channels: int = 0,
+        fit: Literal["crop", "pad", "stretch"] = "crop",
+        labels: bool = True,
+        device: str = "auto",
+    ) -> None:
+        """Train a small feature extractor on data and keep it: `sparring evaluate RUN --extractor judge` uses it.
+
+        Args:
+            data: what to learn from: a folder, archive, array file, table, prepared store or known name.
+            out: file to write (.safetensors); the cache by default, where it is found again.
+            epochs: passes through the data; 0: as many as it takes.
+            seed: of the split, the first weights and the order.
+            size: side of the run's pictures; 0 for the source's own.
+            channels: of the run's pictures; 0 for the source's own.
+            fit: how an image becomes square: crop the middle, pad with black bars, or stretch.
+            labels: learn to tell the data's classes apart, if it has any; otherwise how pictures were turned.
+            device: auto, cpu, cuda, mps, ...
+        """
+        from sparring.core import device as devices
+        from sparring.data.images import Images
+        from sparring.judging import judge
+
+        if out is not None and out.suffix != ".safetensors":
+            _usage(f"--out {out}: a judge's file ends in .safetensors")
+        if epochs < 0:
+            _usage(f"--epochs is {epochs}; it is at least 1, or 0 for as many as it takes")
+        trained = judge.train(Images(data, size, channels, fit), epochs, seed, labels, True, devices.pick(device))
+        path = trained.save(out) if out else judge.keep(trained)
+        card = trained.card
+        print(
+            f"{card.name}\naccuracy {card.accuracy:.2%} of {card.held_out:,} held out, in {card.seconds:.0f} s\n{path}"
+        )
+
+    _parse(make, "judge train", arguments)
+
+
+def _list_judges(arguments: Arguments) -> None:
+    def show(json: bool = False) -> None:
+        """Show the judges that are kept.
+
+        Args:
+            json: as JSON.
+        """
+        from sparring.judging import judge
+
+        found = judge.kept()
+        if json:
+            print(_json([{"file": str(path), **dataclasses.asdict(card)} for path, card in found.items()]))
+            return
+        for path, card in found.items():
+            print(f"{card.name}  {card.channels} x {card.size} x {card.size}  {path}")
+        if not found:
+            print("no judge is kept; `sparring judge train --data SOURCE` makes one")
+
+    _parse(show, "judge list", arguments)
+
+
 def doctor(arguments: Arguments) -> int:
     """Check this machine: versions, devices, precision, threads, memory, disk; what is wrong and how to mend it."""
 
@@ -460,5 +590,6 @@ COMMANDS: dict[str, Callable[[Arguments], int | None]] = {
     "apply": apply,
     "evaluate": evaluate,
     "data": data,
+    "judge": judge,
     "doctor": doctor,
 }

@@ -86,6 +86,12 @@ class Config:
     """seconds between two checkpoints"""
     held_out: float = 0.0
     """share of the data that is kept from training, to see whether the discriminator or the generator learns by heart"""
+    watch: bool = True
+    """measure the game's health at every preview and say when something is wrong"""
+    evaluate_every: int = 0
+    """steps between two evaluations by the metrics, which go to evaluations.jsonl; 0: never"""
+    keep_best: str = ""
+    """a metric (fid, say) by which the best weights seen at an evaluation are kept, as best.safetensors"""
     read_ahead: int = 0
     """batches that a thread reads ahead: for data on a slow disk"""
     tensorboard: bool = False
@@ -97,6 +103,8 @@ class Config:
                 raise UserError(f"--{name.replace('_', '-')} must be at least 1, not {getattr(self, name)}")
         if not 0 <= self.ema < 1:
             raise UserError(f"--ema must be at least 0 and below 1, not {self.ema}")
+        if self.keep_best and not self.evaluate_every:
+            raise UserError("--keep-best needs --evaluate-every: the best is chosen among the evaluated")
         if not 0 <= self.held_out < 1:
             raise UserError(f"--held-out must be at least 0 and below 1, not {self.held_out}")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -20,6 +21,8 @@ class Dataset(ABC):
 
     fingerprint: str
     """changes when the content changes: a hash of the source, its size and its settings"""
+    class_names: Sequence[str] = ()
+    """name of each label, where the examples have labels"""
 
     @abstractmethod
     def __len__(self) -> int:
@@ -49,7 +52,7 @@ class Part(Dataset):
 
     def __init__(self, whole: Dataset, index: Tensor):
         self.whole, self.index = whole, index
-        self.fingerprint = whole.fingerprint
+        self.fingerprint, self.class_names = whole.fingerprint, whole.class_names
 
     def __len__(self) -> int:
         return len(self.index)

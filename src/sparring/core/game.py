@@ -44,6 +44,8 @@ class Player(nn.Module):
         """whether the next updates note the length of their gradient"""
         self.gradient: Tensor | None = None
         """length of the last gradient that was measured"""
+        self.loss: Tensor | None = None
+        """the loss of the last update"""
         self.resting = False
         """while the opponent's best response is sought: losses are computed, nothing moves"""
 
@@ -73,7 +75,8 @@ class Player(nn.Module):
         """
         parts = [loss] if isinstance(loss, Tensor) else loss
         if self.resting:
-            return torch.stack([part.detach() for part in parts]).mean()
+            self.loss = torch.stack([part.detach() for part in parts]).mean()
+            return self.loss
         optimizer, seen = self.optimizer, []
         for weight in self.weights:
             weight.grad = None
@@ -85,7 +88,7 @@ class Player(nn.Module):
         if len(seen) > 1:
             torch._foreach_div_(gradients, float(len(seen)))
         distributed.average(gradients)
-        mean = seen[0] if len(seen) == 1 else torch.stack(seen).mean()
+        self.loss = mean = seen[0] if len(seen) == 1 else torch.stack(seen).mean()
         if self.careful is not None:
             self._check(self.careful, mean, gradients)
         if self.measuring:

@@ -61,12 +61,14 @@ class Meter(nn.Module):
 
 
 class Moment(NamedTuple):
-    """Where the game stands when a line of the log has just been written, or a picture drawn."""
+    """Where the game stands when a line of the log has just been written, a picture drawn, or an evaluation is due."""
 
     step: int
     values: dict[str, float]
     """the line: means since the line before; empty when only a picture was drawn"""
     previewed: bool
+    due: bool = False
+    """whether it is time to evaluate"""
 
 
 class Loop:
@@ -187,7 +189,9 @@ class Loop:
         previewed = clock % self.config.preview_interval == 0 or clock == self.config.steps
         if previewed:
             self._preview()
-        return Moment(clock, values, previewed) if values or previewed else None
+        every = self.config.evaluate_every
+        due = every > 0 and (clock % every == 0 or clock == self.config.steps)
+        return Moment(clock, values, previewed, due) if values or previewed or due else None
 
     def advance(self) -> None:
         """One step: a function of the weights and the clock."""
@@ -206,11 +210,12 @@ class Loop:
     def _log(self) -> dict[str, float]:
         """Write a line of the log and give its values; none when the game has diverged and gone back."""
         step = self.game.clock
-        means = self.meter.take() | self.game.gradients()
+        played = self.meter.take()
+        means = played | self.game.gradients()
         if distributed.any_process(not self._finite(means)):
             self._detour()
             return {}
-        self.progress.values(means)
+        self.progress.values(played)
         if self.lead:
             images = step * self.config.batch * distributed.processes()
             self.run_folder.append("log", {"step": step, "images": images, **means})

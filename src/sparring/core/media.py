@@ -95,8 +95,7 @@ def to_uint8(images: Tensor) -> np.ndarray:
 
 
 def _rgb(image: Tensor) -> np.ndarray:
-    pixels = to_uint8(image)
-    return np.ascontiguousarray(pixels[..., :3] if pixels.shape[-1] >= 3 else pixels[..., :1].repeat(3, axis=-1))
+    return np.array(to_pil(image[:3]).convert("RGB"))
 
 
 def to_pil(image: Tensor) -> PIL.Image.Image:

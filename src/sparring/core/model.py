@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 from sparring.core import checkpoint, device
 from sparring.core.config import Config
-from sparring.core.data import Dataset
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -49,10 +48,6 @@ class Model(nn.Module):
     def preview(self, seed: int) -> Tensor:
         """One picture, 1 x C x H x W in [-1, 1], that shows what the model does now; the same inputs for a seed."""
         raise TypeError(f"{type(self).__name__} does not say how it is previewed")
-
-    def evaluate(self, dataset: Dataset, seed: int = 0) -> dict[str, float]:
-        """Numbers that say how good the model is on this data."""
-        raise TypeError(f"{type(self).__name__} does not say how it is evaluated")
 
     def save(self, path: str | Path, **metadata: Any) -> Path:
         """Write weights and config as one safetensors file that `sparring.load` reads."""

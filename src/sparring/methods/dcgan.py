@@ -19,6 +19,7 @@ from sparring import core, tasks
 from sparring.core.media import grid
 from sparring.core.schedule import linear
 from sparring.data.images import ImageBatch, Images
+from sparring.data.stacked import Stacked
 from sparring.losses import adversarial
 from sparring.networks import convolutional
 from sparring.networks.guided import guided
@@ -26,7 +27,7 @@ from sparring.networks.guided import guided
 
 @dataclass(frozen=True)
 class Config(core.Config):
-    data: Images = Images()
+    data: Images | Stacked = Images()
     latent: int = 100
     """length of the noise vector z"""
     noise: Literal["normal", "uniform"] = "normal"

@@ -7,6 +7,7 @@ on data adds the `Protocol`: two numbers belong in one column only if their prot
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Any, NamedTuple, Self
@@ -79,13 +80,25 @@ class Value:
     """standard error, where the metric has one"""
 
     def as_dict(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)
+        """As JSON holds it, which has no infinite numbers: they become None."""
+        found = dataclasses.asdict(self)
+        return {
+            **found,
+            "value": _finite(self.value),
+            "spread": _finite(self.spread),
+            "protocol_line": str(self.protocol),
+        }
 
     @classmethod
     def from_dict(cls, given: dict[str, Any]) -> Self:
-        """The inverse of `as_dict`, after a journey through JSON too."""
-        protocol = {**given["protocol"], "warnings": tuple(given["protocol"]["warnings"])}
-        return cls(**{**given, "protocol": Protocol(**protocol)})
+        """The inverse of `as_dict`, after a journey through JSON too; a value that is not finite comes back as NaN."""
+        protocol = Protocol(**{**given["protocol"], "warnings": tuple(given["protocol"]["warnings"])})
+        value = math.nan if given["value"] is None else given["value"]
+        return cls(given["name"], value, protocol, given["spread"])
+
+
+def _finite(number: float | None) -> float | None:
+    return number if number is not None and math.isfinite(number) else None
 
 
 def checked(features: Tensor, whose: str, least: int = 2) -> Tensor:

@@ -10,8 +10,7 @@ from torch import Tensor, nn
 
 from sparring.core import Dataset, Frames, Image, Model, UserError, verb
 from sparring.core.media import grid
-from sparring.metrics.nearest import diversity, nearest
-from sparring.metrics.sliced_wasserstein import sliced_wasserstein
+from sparring.metrics.nearest import nearest
 
 CHUNK = 256
 """examples made at a time, so that any count fits the memory"""
@@ -120,29 +119,6 @@ class Sample(Model):
 
     def preview(self, seed: int) -> Tensor:
         return self.config.data.picture(self.sample(self.preview_count, seed))
-
-    def evaluate(self, dataset: Dataset, seed: int = 0) -> dict[str, float]:
-        """Distances between samples and data, each beside the same distance between two halves of the data.
-
-        `sliced_wasserstein`: of pixels, 0 for equal distributions. `diversity`: mean distance of two samples, as large as
-        the data's or else modes are missing. `nearest`: mean distance of a sample to its nearest real example; far below
-        the data's it has memorised.
-        """
-        count = min(2000, len(dataset) // 2)
-        if count < 2:
-            raise UserError("evaluation needs at least 4 examples of data")
-        real = read_examples(dataset, 2 * count, seed)
-        first, second = real[:count], real[count:]
-        fake = self.sample(count, seed).cpu()
-        return {
-            "sliced_wasserstein": sliced_wasserstein(fake, first),
-            "sliced_wasserstein_of_real": sliced_wasserstein(second, first),
-            "diversity": diversity(fake),
-            "diversity_of_real": diversity(first),
-            "nearest": nearest(fake, first)[0].mean().item(),
-            "nearest_of_real": nearest(second, first)[0].mean().item(),
-            "samples": float(count),
-        }
 
 
 def slerp(here: Tensor, there: Tensor, share: float) -> Tensor:
