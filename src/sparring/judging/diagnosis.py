@@ -116,11 +116,12 @@ def blind(history: History) -> Finding | None:
     if not fake or not real or not last:
         return None
     gap = max(abs(first - second) for first, second in zip(real, fake))
-    if gap > 0.03 or any(line["coverage"] > 0.3 for line in last):
+    if gap > 0.03 or any(line["distance"] < 0.3 for line in last):
         return None
     return Finding(
         "discriminator blind",
-        f"D(x) and D(G(z)) differ by {gap:.2g} at most, yet the samples cover {last[-1]['coverage']:.0%} of the data",
+        f"D(x) and D(G(z)) differ by {gap:.2g} at most, yet the samples lie {last[-1]['distance']:.2f} of the data's own "
+        "spread away",
         "The discriminator does not learn: too small, its rate too low, or a penalty too strong.",
         history.flags(
             ("maxout", "more --maxout units"),

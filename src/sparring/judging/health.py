@@ -6,6 +6,7 @@ down): no feature network, no training, some tens of milliseconds.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from torch.nn import functional
 
 from sparring.core import Dataset, Game, UserError
 from sparring.metrics.nearest import diversity, nearest
+from sparring.metrics.sliced_wasserstein import sliced_wasserstein
 from sparring.tasks.sample import Sample
 
 SAMPLES, EXAMPLES, LEAST, SIDE, NEIGHBOURS, CELLS, SEED = 512, 1024, 32, 32, 5, 32, 0
@@ -38,7 +40,7 @@ class Reference:
         count = len(examples) * 2 // 3
         self.examples, self.vectors = examples[:count], vectors(examples[:count])
         self.held = _read(held, SAMPLES)[0] if held is not None else None
-        others = vectors(examples[count:])
+        self.others = others = vectors(examples[count:])
         self.diversity = max(diversity(others), 1e-12)
         distance, _ = nearest(self.vectors, self.vectors, NEIGHBOURS + 1)
         self.radius = distance[:, -1]
@@ -59,6 +61,12 @@ class Reference:
             self.group = nearest(self.vectors, cells)[1][:, 0]
             self.names = [f"cell {index}" for index in range(len(cells))]
         self.expected = (torch.bincount(self.group, minlength=len(self.names)) / count).tolist()
+
+    def distance(self, found: Tensor) -> float:
+        """Sliced Wasserstein distance to real examples, in units of the data's diversity."""
+        count = min(len(found), len(self.others))
+        gap = sliced_wasserstein(found[:count], self.others[:count], directions=64)
+        return gap * math.sqrt(found.shape[1]) / self.diversity
 
     def within(self, found: Tensor) -> tuple[float, float]:
         """Share of examples that have one of `found` among their neighbourhood (coverage), and the other way round."""
@@ -83,11 +91,12 @@ def vectors(examples: Tensor) -> Tensor:
 def checkup(reference: Reference, model: Sample, game: Game[Any, Any] | None = None) -> Line:
     """The health of this moment.
 
+    `distance`: sliced Wasserstein distance to the data, in units of the distance between two real examples: 0 for real ones.
     `diversity`: mean distance of two samples. `coverage`: share of real examples with a sample in their neighbourhood, which
     reaches to the fifth nearest real one; `precision`: share of samples within such a neighbourhood (Naeem et al. 2020,
     Kynkaanniemi et al. 2019). `distinct`: how many different examples are some sample's nearest, per sample. `nearest`: median
     distance of a sample to its nearest training example, over that of a training example to its nearest other; not where
-    examples have fewer than 16 numbers, for there data is dense. All these are 1 for other real examples.
+    examples have fewer than 16 numbers, for there data is dense. All these are about 1 for other real examples.
     `groups`: samples whose nearest real example is of each class (or cell). `score ...`: mean logit that the opponent gives
     to training examples, held-out ones and samples.
     """
@@ -99,6 +108,7 @@ def checkup(reference: Reference, model: Sample, game: Game[Any, Any] | None = N
     distance, index = nearest(found, reference.vectors)
     line: Line = {
         "diversity": diversity(found) / reference.diversity,
+        "distance": reference.distance(found),
         "coverage": coverage / max(reference.reach[0], 1e-12),
         "precision": precision / max(reference.reach[1], 1e-12),
         "distinct": len(index.unique()) / len(index) / reference.hit,

@@ -1,8 +1,9 @@
 """DCGAN. Radford, Metz & Chintala, "Unsupervised Representation Learning with Deep Convolutional GANs", 2015. arXiv:1511.06434
 
 Strided convolutions, batch norm and no hidden dense layers make two convolutional networks spar stably.
-Differs from the paper in: kernels of 4 px, which fit a stride of 2 without overlap artefacts; a discriminator of half the
-generator's width and a higher learning rate, which falls towards the end; a running average of the weights is shipped. The
+Differs from the paper in: kernels of 4 px, which fit a stride of 2 without overlap artefacts; more layers in the
+generator's coarsest map, which let it draw clean digits where without them one in six is malformed; a discriminator of half its
+width and a higher learning rate, which falls towards the end; a running average of the weights is shipped. The
 `paper` preset has the paper's kernels, widths and rate.
 """
 
@@ -36,6 +37,8 @@ class Config(core.Config):
     """channels at half the full size; doubled with every halving"""
     discriminator_width: int = 24
     """the discriminator's; at half the generator's it does not outrun it. 0: the same as the generator's"""
+    depth: int = 4
+    """convolutions in the generator's coarsest map, before the first doubling; the paper has none"""
     kernel: Literal[4, 5] = 4
     """side of the kernels"""
     adam: core.Adam = core.Adam(lr=8e-3, betas=(0.5, 0.999))
@@ -55,7 +58,8 @@ class Config(core.Config):
     def photos(cls) -> Config:
         """Colour pictures at 64 px: twice the width, and the paper's learning rate."""
         return cls(
-            data=Images(size=64, channels=3, flip=True), width=64, discriminator_width=0, steps=50_000,
+            data=Images(size=64, channels=3, flip=True), width=64, discriminator_width=0, depth=0,
+            steps=50_000,
             adam=core.Adam(lr=2e-4, betas=(0.5, 0.999)), final_rate=0.1,
         )  # fmt: skip
 
@@ -64,7 +68,8 @@ class Config(core.Config):
     def paper(cls) -> Config:
         """The paper's networks at 64 px: kernels of 5 px, 128 to 1024 channels, uniform noise, batches of 128."""
         return cls(
-            data=Images(size=64), noise="uniform", width=128, discriminator_width=0, kernel=5, batch=128,
+            data=Images(size=64), noise="uniform", width=128, discriminator_width=0, depth=0, kernel=5,
+            batch=128,
             steps=70_000, ema=0.0,
             adam=core.Adam(lr=2e-4, betas=(0.5, 0.999)), final_rate=1.0,
         )  # fmt: skip
@@ -73,7 +78,7 @@ class Config(core.Config):
     @core.preset
     def tiny(cls) -> Config:
         """Small enough for a test."""
-        return cls(data=Images(size=16), latent=8, width=4, batch=8, steps=4, log_every=1)
+        return cls(data=Images(size=16), latent=8, width=4, depth=1, batch=8, steps=4, log_every=1)
 
 
 class Model(tasks.Sample):
@@ -82,7 +87,9 @@ class Model(tasks.Sample):
     def __init__(self, config: Config):
         super().__init__(config)
         self.latent, self.uniform = config.latent, config.noise == "uniform"
-        self.generator = convolutional.Generator(config.latent, config.data.shape, config.width, config.kernel)
+        self.generator = convolutional.Generator(
+            config.latent, config.data.shape, config.width, config.kernel, config.depth
+        )
         self.discriminator = convolutional.Discriminator(
             config.data.shape, config.discriminator_width or config.width, config.kernel
         )

@@ -16,7 +16,7 @@ from torch import Tensor
 from sparring.core.errors import UserError
 from sparring.metrics.value import checked
 
-CHUNK = 4096
+CHUNK = 1024
 """rows that are widened to float64 at a time"""
 STRIP = 256
 """rows of the scatter that are updated at a time"""
@@ -51,15 +51,20 @@ class Moments:
         Raises:
             UserError: none, of another width, or not finite.
         """
-        features = checked(features, "the features", least=1)
+        features = features.flatten(1) if features.dim() > 1 else features[:, None]
+        # A sum sees NaN and infinity in a fraction of the time that a look at every number takes.
+        if not len(features) or not features.sum().isfinite():
+            checked(features, "the features", least=1)
         self._fits(features.shape[1])
         for part in features.split(CHUNK):
-            rows = part.to(self.mean.device, torch.float64)
-            mean = rows.mean(0)
-            rows = rows - mean
+            rows = self.mean.new_empty(len(part) + 1, len(self.mean))
+            centred = rows[:-1].copy_(part)
+            mean = centred.mean(0)
+            centred -= mean
             # The gap between the two means counts as one more centred row.
-            self._scatter(torch.cat([rows, self._gap(len(rows), mean)[None]]))
-            self._shift(len(rows), mean)
+            rows[-1] = self._gap(len(part), mean)
+            self._scatter(rows)
+            self._shift(len(part), mean)
 
     def merge(self, other: Moments) -> None:
         """Take in what another process or batch has gathered. Raises UserError: of another width."""

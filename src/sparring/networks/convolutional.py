@@ -52,13 +52,16 @@ class Generator(nn.Module):
         shape: (channels, size, size) of the image.
         width: channels at half the full size; doubled with every halving, at most 16 times.
         kernel: side of the kernels, 4 or 5.
+        depth: convolutions of 3 x 3 on the coarsest map, where they are cheap: more layers between noise and picture.
     """
 
-    def __init__(self, latent: int, shape: tuple[int, ...], width: int, kernel: int = 4):
+    def __init__(self, latent: int, shape: tuple[int, ...], width: int, kernel: int = 4, depth: int = 0):
         super().__init__()
         maps = sides(shape[1])[::-1]
         widths = [min(width << level, width * 16) for level in reversed(range(len(maps) - 1))]
         self.start, self.width = maps[0], widths[0]
+        self.coarse_norms = nn.ModuleList(nn.BatchNorm2d(self.width) for _ in range(depth))
+        self.coarse = nn.ModuleList(nn.Conv2d(self.width, self.width, 3, 1, 1, bias=False) for _ in range(depth))
         self.project = linear(latent, self.start**2 * widths[0], bias=False)
         self.norms = nn.ModuleList(nn.BatchNorm2d(count) for count in widths)
         self.doublings = nn.ModuleList(
@@ -69,6 +72,8 @@ class Generator(nn.Module):
     def forward(self, noise: Tensor) -> Tensor:
         """N x latent to N x C x H x W in [-1, 1]."""
         image = self.project(noise).view(-1, self.start, self.start, self.width).permute(0, 3, 1, 2)
+        for norm, convolution in zip(self.coarse_norms, self.coarse):
+            image = convolution(functional.relu(norm(image), inplace=True))
         for norm, doubling in zip(self.norms, self.doublings):
             image = doubling(functional.relu(norm(image), inplace=True))
         return image.float().tanh()
