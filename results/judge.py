@@ -41,5 +41,3 @@ def digit_report(images: Tensor) -> dict[str, float | str | list[float]]:
         "smallest_share": round(min(shares), 4),
         "digit_frechet": round(distance, 3),
     }
-
-

@@ -20,7 +20,7 @@ from sparring.core.checkpoint import write_atomic
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart, without its yellow, too pale on white.
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#b8558c", "#d08a00", "#3f9fdc", "#5c5c5c")
-INK, MUTED, GRID, PAPER = "#1d2430", "#6a7280", "#e6e8ec", "#ffffff"
+INK, MUTED, GRID, PAPER, ALARM = "#1d2430", "#6a7280", "#e6e8ec", "#ffffff", "#b3261e"
 
 SCALE = 2  # drawn this much larger, then reduced: Pillow's own lines have hard edges
 LEFT, RIGHT, PLOT, ROW, GAP = 66, 22, 190, 22, 20
@@ -38,6 +38,15 @@ class Line(NamedTuple):
     name: str
     steps: np.ndarray
     values: np.ndarray
+
+
+class Mark(NamedTuple):
+    """A step worth a line from top to bottom, and what happened there."""
+
+    step: float
+    text: str
+    told: str = ""
+    """all that was said of it"""
 
 
 class Panel(NamedTuple):
@@ -82,11 +91,11 @@ def curves(log: list[dict[str, float]], path: Path | None = None, width: int = 9
         width: pixels across. The height follows from the number of panels.
         title: a line above the panels.
     """
-    plan = panels(log)
+    plan, told = panels(log), alarms(log)
     pen = _Pen(width)
     headings = [pen.rows(panel) * ROW + 8 for panel in plan]
     top = 46 if title else 14
-    height = top + sum(headings) + len(plan) * (PLOT + GAP) + 34 if plan else top + 80
+    height = top + sum(headings) + len(plan) * (PLOT + GAP) + 34 + len(told) * ROW if plan else top + 80
     pen.begin(height)
     pen.write(16, 25, _short(title, 100), size=17)
     if not plan:
@@ -95,9 +104,14 @@ def curves(log: list[dict[str, float]], path: Path | None = None, width: int = 9
         pen.heading(panel, top)
         pen.frame(panel, top + heading)
         pen.lines(panel, top + heading)
+        pen.alarms(panel, top + heading, told)
         top += heading + PLOT + GAP
     if plan:
         pen.steps(plan[-1], top - GAP)
+        for row, mark in enumerate(told):
+            pen.write(
+                LEFT, top + 34 + row * ROW, f"{row + 1}  step {mark.step:,.0f}: {_short(mark.text, 60)}", ALARM, size=12
+            )
     picture = pen.picture.reduce(SCALE)
     if path is not None:
         file = io.BytesIO()
@@ -132,7 +146,8 @@ def read(log: list[dict[str, Any]]) -> list[Line]:
     rows: list[tuple[float, dict[str, Any]]] = []
     for row in log:
         step = number(row.get("step"))
-        if step is None or not math.isfinite(step):
+        # An alarm stands at the step of the line that it is about, and is no second such line.
+        if step is None or not math.isfinite(step) or "alarm" in row:
             continue
         while rows and rows[-1][0] >= step:
             rows.pop()
@@ -147,6 +162,24 @@ def read(log: list[dict[str, Any]]) -> list[Line]:
             steps.append(step)
             values.append(max(-LARGEST, min(LARGEST, value)) if math.isfinite(value) else math.nan)
     return [Line(name, np.array(steps), np.array(values)) for name, (steps, values) in found.items()]
+
+
+def alarms(log: list[dict[str, Any]]) -> list[Mark]:
+    """The alarms that a watched game's log holds, in order."""
+    rows = [(number(row.get("step")), row) for row in log if "alarm" in row]
+    return [
+        Mark(step, str(row["alarm"]), str(row.get("text", "")).removeprefix(f"{row['alarm']}: "))
+        for step, row in rows
+        if step is not None and math.isfinite(step)
+    ]
+
+
+def together(title: str, lines: list[Line]) -> Panel:
+    """One frame around these lines, whatever their sizes; each has a finite value at least."""
+    first, last = _span([line.steps for line in lines])
+    unit = all(_is_unit(line) for line in lines)
+    low, high = (-0.04, 1.04) if unit else _frame(lines)
+    return Panel(title, lines, first, last, low, high, unit)
 
 
 def number(entry: Any) -> float | None:
@@ -365,6 +398,15 @@ class _Pen:
         for points, fill, width in layers:
             for piece in pieces((LEFT + x * across, top + y * PLOT) for x, y in points):
                 self.stroke(piece, fill, width)
+
+    def alarms(self, panel: Panel, top: float, marks: list[Mark]) -> None:
+        """Dashed from top to bottom, each with its number at the frame's foot."""
+        for index, (x, mark) in enumerate(zip(self._columns(panel, [mark.step for mark in marks]), marks)):
+            if panel.first <= mark.step <= panel.last:
+                for y in range(round(top), round(top) + PLOT, 7):
+                    self.stroke([(x, y), (x, y + 3)], ALARM, 1)
+                # One below the other: alarms often come together.
+                self.write(x + 4, top + PLOT - 9 - 14 * (index % 6), str(index + 1), ALARM, size=12)
 
     def steps(self, panel: Panel, bottom: float) -> None:
         marks = panel.steps()
