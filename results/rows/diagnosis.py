@@ -16,12 +16,13 @@ from sparring.methods import dcgan, gan
 ORDER = 60
 TITLE = "The diagnosis sees a sick game, and leaves a healthy one alone"
 CLAIM = (
-    "Twenty healthy and twenty sick games, in the plane and on digits, ten seeds of each. Sick: a generator with a few units "
-    "(or one number of noise) against a discriminator that is too strong, with the saturating objective where there is a "
-    "choice. *Recall*: share of the sick games that are called collapsed before a fifth of their steps; *false alarms*: share "
-    "of the healthy games that raise any alarm at any time."
+    "Twenty healthy and twenty sick games, in the plane and on digits, ten seeds of each, none of which the thresholds were "
+    "chosen on. Sick: a generator of a few units against a discriminator that learns too fast, with the saturating "
+    "objective. *Recall*: share of the sick games that are called collapsed before a fifth of their steps; *false alarms*: "
+    "share of the healthy games that raise any alarm at any time."
 )
-SEEDS = range(10)
+SEEDS = range(10, 20)
+"""fresh ones: the thresholds were chosen on others"""
 FAST = Adam(lr=5e-3, betas=(0.9, 0.999))
 
 

@@ -19,9 +19,9 @@ SMALL = 400  # pixels: pictures smaller than this show their pixels, and are emb
 LONG = 2000  # characters of one value
 
 
-def document(title: str, body: str) -> bytes:
-    """The whole page, as it is written to a file; `title` is plain text, `body` HTML."""
-    text = PAGE.format(title=safe(title), style=STYLE, body=body, script=SCRIPT)
+def document(title: str, body: str, style: str = "") -> bytes:
+    """The whole page, as it is written to a file; `title` is plain text, `body` HTML, `style` what a page adds of its own."""
+    text = PAGE.format(title=safe(title), style=STYLE + style, body=body, script=SCRIPT)
     # A lone surrogate is valid in JSON and cannot be written.
     return text.encode("utf-8", "replace")
 

@@ -135,7 +135,7 @@ def blind(history: History) -> Finding | None:
 def collapsed(history: History) -> Finding | None:
     """All samples are alike, or near the same few real examples, and it does not get better."""
     last = history.checkups(3, after=0.09)
-    if not last or not all(line["diversity"] < 0.4 or line["distinct"] < 0.15 for line in last):
+    if not last or not all(line["diversity"] < 0.25 or line["distinct"] < 0.12 for line in last):
         return None
     if last[-1]["distinct"] > 1.5 * last[0]["distinct"] and last[-1]["diversity"] > last[0]["diversity"]:
         return None
