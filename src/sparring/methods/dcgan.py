@@ -37,21 +37,21 @@ class Config(core.Config):
     """channels at half the full size; doubled with every halving"""
     discriminator_width: int = 24
     """the discriminator's; at half the generator's it does not outrun it. 0: the same as the generator's"""
-    depth: int = 4
+    depth: int = 2
     """convolutions in the generator's coarsest map, before the first doubling; the paper has none"""
     kernel: Literal[4, 5] = 4
     """side of the kernels"""
-    adam: core.Adam = core.Adam(lr=8e-3, betas=(0.5, 0.999))
+    adam: core.Adam = core.Adam(lr=4e-3, betas=(0.5, 0.999))
     final_rate: float = 0.1
     """share of the learning rate that is left at the end"""
-    steps: int = 18_000
+    steps: int = 8_000
     """generator updates in the whole run"""
 
     @classmethod
     @core.preset
     def demo(cls) -> Config:
         """Digits that a person reads, in under three minutes on two processor cores."""
-        return cls(steps=6000)
+        return cls(width=32, discriminator_width=16, steps=5000)
 
     @classmethod
     @core.preset
