@@ -468,3 +468,36 @@ def test_time_in_words() -> None:
     assert report.total_seconds([{"seconds": 5.0}, {"seconds": 9.5}, {"seconds": None}]) == 9.5
     found = [report.duration(seconds) for seconds in (5.04, 42, 250, 11_520, 100_000)]
     assert found == ["5.0 s", "42 s", "4 min 10 s", "3 h 12 min", "1 d 3 h"]
+
+
+# Alarms, which a watched game's log holds among its lines
+
+
+def alarmed(folder: Path) -> Path:
+    with (folder / "log.jsonl").open("a") as file:
+        for step, name in ((1000, "generator collapsed"), (1000, "<b>modes missing")):
+            file.write(json.dumps({"step": step, "alarm": name, "text": f"{name}: two samples are alike"}) + "\n")
+    return folder
+
+
+def test_alarms_upset_no_curve(tmp_path: Path) -> None:
+    """They stand at the step of the line that they are about, which stays."""
+    log = report.read_lines(alarmed(a_run(tmp_path / "run")) / "log.jsonl")
+    assert [(line.name, len(line.steps), line.steps[-1]) for line in chart.read(log)] == [
+        ("generator", 100, 1000), ("critic", 100, 1000), ("D(x)", 100, 1000),
+    ]  # fmt: skip
+    assert [(mark.step, mark.text, mark.told) for mark in chart.alarms(log)] == [
+        (1000, "generator collapsed", "two samples are alike"), (1000, "<b>modes missing", "two samples are alike"),
+    ]  # fmt: skip
+    quiet = chart.curves([line for line in log if "alarm" not in line])
+    assert chart.curves(log).height == quiet.height + 2 * chart.ROW
+
+
+def test_alarms_are_marks_and_events_of_the_report(tmp_path: Path) -> None:
+    page = report.write_report(alarmed(a_run(tmp_path / "run"))).read_text("utf-8")
+    marks = re.findall(r'<path class="mark" d="M1000 0V1000"><title>([^<]+)</title>', page)
+    assert marks == ["generator collapsed, step 1,000; &lt;b&gt;modes missing, step 1,000"] * page.count(
+        "<figure class="
+    )
+    assert '<span class="event alarm">1 generator collapsed</span></td><td>two samples are alike</td>' in page
+    assert "2 &lt;b&gt;modes missing" in page and "<b>modes" not in page

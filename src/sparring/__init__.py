@@ -16,12 +16,12 @@ if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 if TYPE_CHECKING:
-    from sparring.api import evaluate, load, resume, train
+    from sparring.api import compare, diagnose, evaluate, load, resume, train
     from sparring.core.errors import RunError, UserError
     from sparring.core.media import save_image
 
 __version__ = "0.1.0"
-__all__ = ["RunError", "UserError", "evaluate", "load", "resume", "save_image", "train"]
+__all__ = ["RunError", "UserError", "compare", "diagnose", "evaluate", "load", "resume", "save_image", "train"]
 
 _HOMES = {
     "RunError": "sparring.core.errors",

@@ -1,10 +1,11 @@
-"""The Python interface: train, resume, load, evaluate. The command line does the same through the same functions."""
+"""The Python interface: train, resume, load, evaluate, compare, diagnose. The command line goes through the same functions."""
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,24 @@ from sparring.core import checkpoint, config, device, distributed
 from sparring.core.config import Config, data_kinds, from_json, presets, to_json
 from sparring.core.data import Data, Dataset, hold_out
 from sparring.core.errors import UserError
+from sparring.core.game import Game
 from sparring.core.loop import Loop
 from sparring.core.model import Model
 from sparring.core.run import Run, next_folder, read_description
+from sparring.core.stream import Shuffle, Stream, mix
+from sparring.judging import compare as comparing
 from sparring.judging import evaluation as judging
+from sparring.judging import story as stories
+from sparring.judging.compare import Comparison
 from sparring.judging.evaluation import SAMPLES, Answer, Question
+from sparring.judging.gap import Gap, duality_gap
+from sparring.judging.health import Reference, checkup
+from sparring.judging.page import page_path
+from sparring.judging.samples import named_metrics
+from sparring.judging.story import Story
 from sparring.judging.training import Examiner
 from sparring.judging.watch import Watch
+from sparring.tasks.sample import Sample
 
 
 @dataclass(frozen=True)
@@ -237,4 +249,171 @@ def evaluate(
     return judging.evaluate(model, chosen, dataset, question, held)
 
 
-__all__ = ["Result", "config", "evaluate", "load", "resume", "train"]
+def compare(
+    runs: Sequence[str | Path],
+    data: str | Path | None = None,
+    *,
+    metrics: Sequence[str] = (),
+    extractor: str = "",
+    samples: int = SAMPLES,
+    seed: int = 0,
+    out: str | Path | None = None,
+    device_name: str = "cpu",
+) -> Comparison:
+    """Set runs side by side: what they are, what they cost, how good they are; on a page if asked.
+
+    Args:
+        runs: folders of two runs or more.
+        data: what to judge all of them by; the data that each was trained on by default.
+        metrics: names of metrics; all that fit by default.
+        extractor: of features, as `evaluate` takes it.
+        samples: how many samples of each, and at most as many real examples.
+        seed: of the samples and of the choice of real examples.
+        out: an .html file to write.
+        device_name: where to compute.
+
+    Raises:
+        UserError: no such run, metric or extractor. Data that cannot be opened is no error: it is said, and the rest is done.
+    """
+    folders = [Path(run) for run in runs]
+    comparing.check(folders)
+    named_metrics(metrics)
+    path = page_path(out) if out is not None else None
+    question, entries = Question(tuple(metrics), extractor, samples, seed=seed), []
+    for label, folder in zip(comparing.labels(folders), folders):
+        model = load(folder, device_name)
+        entry = comparing.entry(label, folder, read_description(folder), model, seed)
+        entries.append(replace(entry, **_judged(model, data, question)))
+    comparison = Comparison(entries, seed, path)
+    if path is not None:
+        comparing.write(comparison, path)
+    return comparison
+
+
+def _judged(model: Model, data: str | Path | None, question: Question) -> dict[str, Any]:
+    """The answer for a run of a comparison, or why there is none."""
+    try:
+        chosen, dataset, held = _opened(model.config, data)
+    except (UserError, OSError) as error:
+        return {"unjudged": f"its data cannot be opened ({error})"}
+    try:
+        return {"answer": judging.evaluate(model, chosen, dataset, question, held)}
+    except UserError as error:
+        # An extractor that was asked for and is not there is the question's fault, not the run's.
+        if question.extractor and isinstance(model, Sample):
+            raise
+        return {"unjudged": str(error)}
+
+
+def _opened(config: Config, data: str | Path | None = None) -> tuple[Data, Dataset, Dataset | None]:
+    """A run's data (or other data of its kind), and what of it was trained on and what was held out."""
+    chosen = config.data if data is None else config.data.replace(source=str(data))
+    dataset = chosen.open()
+    return chosen, *(hold_out(dataset, config.held_out) if data is None else (dataset, None))
+
+
+def diagnose(
+    run: str | Path,
+    data: str | Path | None = None,
+    *,
+    gap: bool = True,
+    out: str | Path | None = None,
+    device_name: str = "cpu",
+) -> Story:
+    """Tell what became of a game: every sign of sickness with its time, cause and advice; on a page if asked.
+
+    Args:
+        run: the run's folder.
+        data: where the run's data lies now, if it has moved.
+        gap: also play on, each player alone against a resting opponent, to measure the duality gap.
+        out: an .html file to write.
+        device_name: where to compute.
+
+    Raises:
+        UserError: no such run. What cannot be had (the data, a checkpoint) is said in the story's `missing`.
+    """
+    folder, path = Path(run), page_path(out) if out is not None else None
+    description = read_description(folder)
+    module, config = read_config(description)
+    missing: list[str] = []
+    dataset, held = _data_of_story(config, description, data, missing)
+    reference = _reference(dataset, held, missing)
+    history = stories.read_history(folder, config, reference)
+    if reference is not None and not history.expected:
+        missing.append("The groups of the checkups are not those of this data: which modes are missing cannot be told.")
+    model, game = _players_of_story(folder, module, config, device.pick(device_name), missing)
+    now = None
+    if not history.health and history.log:
+        why = "was not watched" if model is None or isinstance(model, Sample) else "is of a kind that is not watched"
+        missing.append(f"The run {why} (it has no health.jsonl): collapse and oscillation on the way cannot be seen.")
+        now = checkup(reference, model, game) if reference is not None and isinstance(model, Sample) else None
+    episodes = stories.replay(history, now)
+    episodes += stories.told(folder, episodes)
+    found = _gap(game, dataset, missing) if gap else None
+    story = Story(folder, description, history, episodes, now, found, tuple(missing), path)
+    if path is not None:
+        stories.write(story, path)
+    return story
+
+
+def _data_of_story(
+    config: Config, description: dict[str, Any], data: str | Path | None, missing: list[str]
+) -> tuple[Dataset | None, Dataset | None]:
+    """What was trained on and what was held out; neither where the data cannot be opened any more."""
+    try:
+        chosen = config.data if data is None else config.data.replace(source=str(data))
+        dataset = chosen.open()
+    except (UserError, OSError) as error:
+        missing.append(f"The data cannot be opened ({error}): no names of the modes, no checkup, no duality gap.")
+        return None, None
+    if dataset.fingerprint != (description.get("data") or {}).get("fingerprint", dataset.fingerprint):
+        missing.append(f"{chosen.source} is not what it was when the run began: what is measured now differs.")
+    return hold_out(dataset, config.held_out)
+
+
+def _reference(dataset: Dataset | None, held: Dataset | None, missing: list[str]) -> Reference | None:
+    try:
+        return Reference(dataset, held) if dataset is not None else None
+    except UserError as error:
+        missing.append(f"No names of the modes, no checkup: {error}.")
+        return None
+
+
+def _players_of_story(
+    folder: Path, module: catalogue.Module, config: Config, where: torch.device, missing: list[str]
+) -> tuple[Model | None, Game[Any, Any] | None]:
+    """The model that the run ships and the game as its last checkpoint left it, where they can be had."""
+    model, game = None, None
+    try:
+        model = load(folder).to(where)
+    except UserError as error:
+        missing.append(f"The model cannot be loaded: {error}.")
+    try:
+        torch.manual_seed(config.seed)
+        game = module.Game(module.Model(config), config)
+        game.load_state_dict(checkpoint.load_game(folder / "game.pt")["game"])
+        game.to(where)
+    except (UserError, RuntimeError, KeyError) as error:
+        game = None
+        missing.append(f"The game cannot be restored ({str(error).splitlines()[0]}): no duality gap.")
+    return model, game
+
+
+def _gap(game: Game[Any, Any] | None, dataset: Dataset | None, missing: list[str]) -> Gap | None:
+    """The duality gap, or a sentence that says why there is none."""
+    if game is None or dataset is None:
+        return None
+    shuffle = Shuffle(len(dataset), game.config.batch, mix(game.config.seed, game.detours))
+    stream = Stream(dataset, shuffle, game.position, game.model.device)
+    try:
+        found = duality_gap(game, stream)
+    except (UserError, RuntimeError) as error:
+        missing.append(f"No duality gap: {str(error).splitlines()[0]}.")
+        return None
+    if not math.isfinite(found.value):
+        missing.append("No duality gap: playing on, a loss was not finite.")
+        return None
+    return found
+
+
+__all__ = ["Result", "compare", "config", "diagnose", "evaluate", "load", "resume", "train"]

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from sparring.api import Result
     from sparring.core.config import Config
     from sparring.core.model import Model, Verb
+    from sparring.judging.compare import Comparison, Entry
     from sparring.judging.evaluation import Answer
+    from sparring.judging.story import Story
 
 Arguments = list[str]
 
@@ -565,6 +567,150 @@ def _list_judges(arguments: Arguments) -> None:
     _parse(show, "judge list", arguments)
 
 
+# --- compare, diagnose --------------------------------------------------------------------------------------------------
+
+
+def compare(arguments: Arguments) -> None:
+    """Set runs side by side: what they are, what they cost, how good they are."""
+
+    def ask(
+        runs: tyro.conf.Positional[tuple[Path, ...]],
+        data: str | None = None,
+        metrics: tuple[str, ...] = (),
+        extractor: str = "",
+        samples: int = 10_000,
+        seed: int = 0,
+        out: Path = Path("compare.html"),
+        device: str = "auto",
+        json: bool = False,
+    ) -> None:
+        """Set runs side by side: a table here, and a page with samples, curves, health and alarms.
+
+        Args:
+            runs: folders of two runs or more.
+            data: what to judge all of them by; the data that each was trained on by default.
+            metrics: fid, kid, prdc, modes, ...; all that fit by default.
+            extractor: what makes features: pixels, judge, inception or a file; by default the judge that is kept for the
+                data, or else pixels.
+            samples: how many samples of each run, and at most as many real examples.
+            seed: of the samples and of the choice of real examples.
+            out: the page, an .html file.
+            device: auto, cpu, cuda, mps, ...
+            json: print JSON instead of the table.
+        """
+        from sparring import api
+
+        found = api.compare(
+            runs, data, metrics=metrics, extractor=extractor, samples=samples, seed=seed, out=out, device_name=device
+        )
+        if json:
+            print(_json(found.as_dict()))
+        else:
+            _show_comparison(found)
+
+    _parse(ask, "compare", arguments)
+
+
+def _show_comparison(found: Comparison) -> None:
+    """A column for each run; values that are not comparable bear the number of the reason below."""
+    from rich.console import Console
+    from rich.table import Column, Table
+    from rich.text import Text
+
+    from sparring.judging import compare as comparing
+
+    table = Table("", *(Column(Text(entry.label)) for entry in found.entries), box=None, pad_edge=False)
+    facts = [entry.facts | comparing.costs(entry.cost) | _alarm_names(entry) for entry in found.entries]
+    for name in dict.fromkeys(name for fact in facts for name in fact):
+        table.add_row(name, *(Text(fact.get(name, "")) for fact in facts))
+    table.add_row()
+    for name, values in found.differences.items():
+        table.add_row(Text(name), *(Text("" if value is None else str(value)) for value in values))
+    table.add_row()
+    marks, reasons = comparing.numbered(comparing.mismatches(found.columns))
+    for name in found.metrics:
+        cells = []
+        for run, column in found.columns.items():
+            unlike = f"  [≠ {marks[name, run]}]" if (name, run) in marks else ""
+            cells.append(Text(comparing.said(column[name]) + unlike if name in column else ""))
+        table.add_row(Text(f"{name} {comparing.arrow(name)}", "bold"), *cells)
+    Console().print(table)
+    if reasons:
+        print("\nNot comparable, though in one row:")
+    for reason, number in reasons.items():
+        print(f"[≠ {number}] {reason}")
+    for entry in found.entries:
+        if entry.unjudged:
+            print(f"{entry.label}: no metrics: {entry.unjudged}")
+        for metric, reason in (entry.answer.refused if entry.answer else {}).items():
+            print(f"{entry.label}: no {metric}: {reason}")
+    print(f"\npage  {found.page}")
+
+
+def _alarm_names(entry: Entry) -> dict[str, str]:
+    return {"alarms": ", ".join(f"{alarm.text} ({alarm.step:,.0f})" for alarm in entry.alarms) or "none"}
+
+
+def diagnose(arguments: Arguments) -> None:
+    """Tell what became of a game: what was wrong with it, since when, why, and what to do."""
+
+    def ask(
+        run: tyro.conf.Positional[Path],
+        data: str | None = None,
+        gap: bool = True,
+        out: Path = Path("diagnosis.html"),
+        device: str = "auto",
+        json: bool = False,
+    ) -> None:
+        """Tell what became of a game: a summary here, and a page with curves, pictures and modes.
+
+        Args:
+            run: the run's folder.
+            data: where the run's data lies now, if it has moved.
+            gap: also measure the duality gap: each player plays on alone for a while.
+            out: the page, an .html file.
+            device: auto, cpu, cuda, mps, ...
+            json: print JSON instead of the summary.
+        """
+        from sparring import api
+
+        story = api.diagnose(run, data, gap=gap, out=out, device_name=device)
+        if json:
+            print(_json(story.as_dict()))
+        else:
+            _show_story(story)
+
+    _parse(ask, "diagnose", arguments)
+
+
+def _show_story(story: Story) -> None:
+    from rich.console import Console
+    from rich.padding import Padding
+    from rich.text import Text
+
+    from sparring.judging.page import sentence
+    from sparring.judging.story import explained
+
+    console = Console(highlight=False)
+    console.print(Text(story.verdict, "bold"))
+    for episode in story.episodes:
+        finding = episode.finding
+        title = f"{finding.name}, from step {episode.began:,}, {episode.until}"
+        console.print()
+        console.print(Text(title, "red" if finding.kind == "alarm" else "green"))
+        for text in (finding.text, finding.cause, finding.advice):
+            if text:
+                console.print(Padding(Text(sentence(text)), (0, 0, 0, 2)))
+    for text in (explained(story.gap) if story.gap else "", *story.missing):
+        if text:
+            console.print()
+            console.print(Text(text))
+    print(f"\npage  {story.page}")
+
+
+# --- doctor ---------------------------------------------------------------------------------------------------------------
+
+
 def doctor(arguments: Arguments) -> int:
     """Check this machine: versions, devices, precision, threads, memory, disk; what is wrong and how to mend it."""
 
@@ -589,6 +735,8 @@ COMMANDS: dict[str, Callable[[Arguments], int | None]] = {
     "resume": resume,
     "apply": apply,
     "evaluate": evaluate,
+    "compare": compare,
+    "diagnose": diagnose,
     "data": data,
     "judge": judge,
     "doctor": doctor,

@@ -1,6 +1,6 @@
 """How any run works. Names no method; imports nothing beside it."""
 
-from sparring.core.config import Adam, Config, Optimizer, Precision, Sgd, preset
+from sparring.core.config import Adam, Config, Optimizer, Precision, RmsProp, Sgd, preset
 from sparring.core.data import Data, Dataset
 from sparring.core.errors import RunError, UserError
 from sparring.core.game import Game, Notes, Player, Replay
@@ -9,5 +9,5 @@ from sparring.core.model import Model, verb
 
 __all__ = [
     "Adam", "Config", "Data", "Dataset", "Frames", "Game", "Image", "Model", "Notes", "Optimizer", "Player",
-    "Precision", "Replay", "RunError", "Sgd", "UserError", "preset", "verb",
+    "Precision", "Replay", "RmsProp", "RunError", "Sgd", "UserError", "preset", "verb",
 ]  # fmt: skip

@@ -165,8 +165,8 @@ def read(log: list[dict[str, Any]]) -> list[Line]:
 
 
 def alarms(log: list[dict[str, Any]]) -> list[Mark]:
-    """The alarms that a watched game's log holds, in order."""
-    rows = [(number(row.get("step")), row) for row in log if "alarm" in row]
+    """The alarms that a watched game's log holds, in order; good news is no alarm."""
+    rows = [(number(row.get("step")), row) for row in log if "alarm" in row and row.get("kind") != "good"]
     return [
         Mark(step, str(row["alarm"]), str(row.get("text", "")).removeprefix(f"{row['alarm']}: "))
         for step, row in rows

@@ -58,7 +58,22 @@ class Sgd:
         return torch.optim.SGD(weights, lr=self.lr, momentum=self.momentum, weight_decay=self.weight_decay)
 
 
-Optimizer = Adam | Sgd
+@dataclass(frozen=True)
+class RmsProp:
+    """Steps divided by a running mean of the gradient's size, without momentum. Tieleman & Hinton 2012, lecture 6.5"""
+
+    lr: float = 5e-5
+    """learning rate"""
+    decay: float = 0.99
+    """decay of the running mean of the gradient's square"""
+    eps: float = 1e-8
+    """keeps the division finite"""
+
+    def build(self, weights: list[torch.Tensor]) -> torch.optim.Optimizer:
+        return torch.optim.RMSprop(weights, lr=self.lr, alpha=self.decay, eps=self.eps, foreach=True)
+
+
+Optimizer = Adam | RmsProp | Sgd
 
 
 @dataclass(frozen=True)

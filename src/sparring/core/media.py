@@ -15,6 +15,7 @@ import numpy as np
 import PIL.Image
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from sparring.core.errors import UserError
 
@@ -107,6 +108,25 @@ def to_pil(image: Tensor) -> PIL.Image.Image:
     if channels == 2:
         pixels = np.concatenate([pixels, np.zeros_like(pixels[..., :1])], axis=-1)
     return PIL.Image.fromarray(np.ascontiguousarray(pixels[..., : 4 if channels == 4 else 3]))
+
+
+def fit(images: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Pictures of any size as a network takes them: their square middle, brought to its side and channels.
+
+    Args:
+        images: N x C x H x W in [-1, 1].
+        shape: channels, height and width, a square.
+    """
+    channels, side, _ = shape
+    if images.shape[1] != channels:
+        images = images.mean(1, keepdim=True).expand(-1, channels, -1, -1)
+    height, width = images.shape[2:]
+    least = min(height, width)
+    top, left = (height - least) // 2, (width - least) // 2
+    images = images[:, :, top : top + least, left : left + least]
+    if least == side:
+        return images
+    return functional.interpolate(images, (side, side), mode="bicubic", antialias=True).clamp(-1, 1)
 
 
 def grid(images: Tensor, columns: int | None = None, gap: int = 2) -> Tensor:

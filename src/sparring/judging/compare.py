@@ -20,7 +20,7 @@ from sparring.core import Model, UserError, chart, svg
 from sparring.core.page import figure, safe, section, table, words
 from sparring.core.report import duration, flat, read_lines, run_name, total_seconds
 from sparring.judging.evaluation import Answer
-from sparring.judging.page import HEALTH, Exhibit, alarm_rows, gallery, picture, swatch, write_page
+from sparring.judging.page import HEALTH, Exhibit, alarm_rows, gallery, kind, picture, swatch, write_page
 from sparring.judging.samples import HIGHER_IS_BETTER
 from sparring.metrics.value import Value
 from sparring.tasks.sample import Sample
@@ -81,8 +81,13 @@ class Entry:
         return {value.name: value for value in self.answer.values} if self.answer else {}
 
     @property
-    def alarms(self) -> list[chart.Mark]:
+    def told(self) -> list[chart.Mark]:
+        """What the log told of the game's health, good news too."""
         return chart.alarms(self.log)
+
+    @property
+    def alarms(self) -> list[chart.Mark]:
+        return [mark for mark in self.told if kind(mark.text) == "alarm"]
 
     @property
     def facts(self) -> dict[str, str]:
@@ -95,7 +100,7 @@ class Entry:
             "data": f"{data.get('source', '')} ({_count(data.get('count'))} examples)" if data else "",
             "steps": figure(done) if planned == done else f"{done:,} of {_count(planned)}",
             "seed": str(self.description.get("seed", "")),
-            "began": str(self.description.get("started", "")),
+            "began": str(self.description.get("started", ""))[:16].replace("T", " "),
             "made with": f"sparring {(self.description.get('versions') or {}).get('sparring', '?')}, "
             f"commit {str(self.description.get('commit') or 'unknown')[:10]}",
         }
@@ -391,7 +396,7 @@ def _curves(entries: Sequence[Entry]) -> str:
 def _alarms(entries: Sequence[Entry]) -> str:
     rows = []
     for index, entry in enumerate(entries):
-        rows += [[swatch(index) + safe(entry.label), *cells] for cells in alarm_rows(entry.alarms)]
+        rows += [[swatch(index) + safe(entry.label), *cells] for cells in alarm_rows(entry.told)]
     quiet = [entry.label for entry in entries if not entry.alarms]
     note = f"None: {', '.join(quiet)}." if quiet else ""
     shown = table(["run", "step", "alarm", ""], rows, "findings") if rows else "<p></p>"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from torch import Tensor
 
@@ -15,6 +15,8 @@ from sparring.core.page import SMALL, Embedded, document, inside, safe, section,
 
 PICTURE_BYTES = 1_000_000  # for one picture, at most
 MOST_BARS = 40
+GOOD = frozenset({"equilibrium"})
+"""findings that a log tells like alarms, and that are none"""
 HEALTH = ("diversity", "coverage", "precision", "distinct")
 
 STYLE = """
@@ -22,8 +24,9 @@ STYLE = """
 .gallery figure { margin: 0; min-width: 0; }
 .gallery img { display: block; width: 100%; height: auto; border-radius: 6px; }
 .gallery img.exact { image-rendering: pixelated; }
-.gallery figcaption { margin: 0 0 6px; overflow-wrap: anywhere; }
+.gallery figcaption { margin: 0 0 6px; gap: 2px 10px; overflow-wrap: anywhere; }
 .swatch { display: inline-block; width: 12px; height: 12px; border-radius: 3px; margin-right: 7px; }
+.gallery .swatch { margin-right: 0; align-self: center; }
 .verdict { font-size: 1.12rem; color: var(--ink); }
 .bars { display: grid; grid-template-columns: minmax(3em, max-content) 1fr max-content; gap: 3px 12px; align-items: center;
   font-size: .86rem; font-variant-numeric: tabular-nums; }
@@ -33,14 +36,14 @@ STYLE = """
 .bars .share { position: absolute; top: -2px; bottom: -2px; width: 2px; background: var(--ink); }
 .bars .lost .fill { background: var(--alarm); } .bars .lost .name { color: var(--alarm); font-weight: 600; }
 .bars .count { color: var(--muted); text-align: right; }
-.differs td, .differs th { background: color-mix(in srgb, var(--alarm) 7%, transparent); }
 .unlike { color: var(--alarm); font-weight: 600; white-space: nowrap; }
 .reasons { margin: 12px 0 0; padding: 0; list-style: none; font-size: .9rem; }
 .reasons li { margin: 4px 0; overflow-wrap: anywhere; }
 .apart td { min-width: 8em; } .apart thead th { color: var(--ink); font-weight: 600; overflow-wrap: anywhere; }
 .apart tbody th { width: 22%; min-width: 8em; color: var(--muted); }
-.findings td:nth-child(2), .findings td:nth-child(3) { white-space: nowrap; }
-.findings tbody th { width: auto; } .findings p { margin: 0 0 4px; } .findings .advice { color: var(--accent); }
+.findings thead th, .findings td:nth-child(2) { white-space: nowrap; } .findings td:nth-child(3) { min-width: 8em; }
+.findings tbody th { width: auto; white-space: nowrap; }
+.findings p { margin: 0 0 4px; } .findings .advice { color: var(--accent); }
 details { margin-top: 12px; font-size: .9rem; } summary { cursor: pointer; color: var(--muted); }
 """
 
@@ -93,12 +96,26 @@ def bars(names: Sequence[str], counts: Sequence[int], expected: Sequence[float])
     return f'<div class="bars" role="img" aria-label="Samples of each group beside the data\'s share">{rows}</div>'
 
 
+def kind(name: str) -> Literal["alarm", "good"]:
+    """Whether the finding of this name is an alarm."""
+    return "good" if name in GOOD else "alarm"
+
+
 def alarm_rows(alarms: Sequence[chart.Mark]) -> list[list[str]]:
     """Step, name and text of each, as the cells of a table."""
     return [
-        [f"{alarm.step:,.0f}", f'<span class="event alarm">{safe(alarm.text)}</span>', safe(alarm.told)]
+        [
+            f"{alarm.step:,.0f}",
+            f'<span class="event {kind(alarm.text)}">{safe(alarm.text)}</span>',
+            safe(sentence(alarm.told)),
+        ]
         for alarm in alarms
     ]
+
+
+def sentence(text: str) -> str:
+    """A finding's words with a capital and a full stop."""
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".") if text else ""
 
 
 def bullets(notes: Sequence[str], title: str) -> str:

@@ -22,13 +22,15 @@ from sparring.core.run import Run
 from sparring.judging.diagnosis import SHORTEST, Finding, History, diagnose
 from sparring.judging.gap import Gap
 from sparring.judging.health import Line, Reference
-from sparring.judging.page import HEALTH, PICTURE_BYTES, Exhibit, bars, bullets, gallery, write_page
+from sparring.judging.page import HEALTH, PICTURE_BYTES, Exhibit, bars, bullets, gallery, kind, sentence, write_page
 from sparring.judging.watch import history_of
 
 REPLAYS = 2000
 """moments at which the diagnosis is asked, at most"""
 AS_IT_STANDS = 5
 """checkups that a run without any is taken to have ended on: the model no longer changes"""
+WELL = 0.6
+"""what every number of a checkup reaches, at least, in a game that is called healthy (1: like real examples)"""
 RATIO = "log10 of D/(1-D)"
 
 
@@ -52,7 +54,7 @@ class Episode:
         """How it ended, in words."""
         if not self.replayed:
             return "told while it was played; cannot be seen again from what is left"
-        times = f", {self.times} times" if self.times > 1 else ""
+        times = f"; seen {self.times} times" if self.times > 1 else ""
         return (f"cleared at step {self.cleared:,}" if self.cleared is not None else "lasts to the end") + times
 
     def as_dict(self) -> dict[str, Any]:
@@ -118,19 +120,28 @@ def _verdict(story: Story) -> list[str]:
     )
     lasting = [episode for episode in story.alarms if episode.replayed and episode.cleared is None]
     passed = [episode for episode in story.alarms if episode not in lasting]
-    well = any(episode.finding.kind == "good" and episode.cleared is None for episode in story.episodes)
+    well = any(
+        episode.finding.kind == "good" and episode.replayed and episode.cleared is None for episode in story.episodes
+    )
     told = (
         ["Sick: " + "; ".join(f"{e.finding.name} (since step {e.began:,})" for e in lasting) + "."] if lasting else []
     )
     if not lasting and not short:
-        seen = "Healthy" if story.last else "No alarm, as far as the log shows; its samples were never looked at"
-        at_the_end = " at the end" if passed and story.last else ""
-        told.append(f"{seen}{at_the_end}{', and near its equilibrium' if well and story.last else ''}.")
+        told.append(_calm(story.last, bool(passed), well))
     if passed:
         told.append(
             "On the way: " + "; ".join(f"{e.finding.name} (step {e.began:,}, {_ended(e)})" for e in passed) + "."
         )
     return [short, *told]
+
+
+def _calm(last: Line | None, passed: bool, well: bool) -> str:
+    """No alarm is not yet health: that takes samples which look like the data."""
+    if last is None:
+        return "No alarm, as far as the log shows; its samples were never looked at."
+    if min(last["coverage"], last["precision"], last["diversity"], last["distinct"]) < WELL:
+        return f"No alarm{' at the end' if passed else ''}, but the samples are not yet like the data."
+    return f"Healthy{' at the end' if passed else ''}{', and near its equilibrium' if well else ''}."
 
 
 def _ended(episode: Episode) -> str:
@@ -253,7 +264,7 @@ def told(folder: Path, episodes: Sequence[Episode]) -> list[Episode]:
     known = {episode.finding.name for episode in episodes}
     alarms = {alarm.text: alarm for alarm in reversed(chart.alarms(read_lines(folder / "log.jsonl")))}
     return [
-        Episode(Finding(name, alarm.told, "", ""), int(alarm.step), None, 1, False)
+        Episode(Finding(name, alarm.told, "", "", kind(name)), int(alarm.step), None, 1, False)
         for name, alarm in sorted(alarms.items(), key=lambda item: item[1].step)
         if name not in known
     ]
@@ -269,8 +280,9 @@ def explained(gap: Gap) -> str:
     """The duality gap in words."""
     return (
         f"The duality gap is {gap.value:.3g}: playing on alone for a while, the opponent brings the value of the game to "
-        f"{gap.best_opponent:.3g}, and the generator brings it down to {gap.best_generator:.3g}. At an equilibrium neither can "
-        "gain and the gap is zero; it is an estimate from below, in the units of the opponent's loss (Grnarova et al. 2019)."
+        f"{gap.best_opponent:.3g}, and the generator brings it down to {gap.best_generator:.3g}. At an equilibrium neither "
+        "can gain and the gap is zero. It is an estimate from below: a large gap proves that one of them can do better, a "
+        "small one proves nothing. In the units of the opponent's loss (Grnarova et al. 2019)."
     )
 
 
@@ -307,7 +319,7 @@ def _findings(episodes: Sequence[Episode]) -> str:
         number += finding.kind == "alarm"
         label = f"{number} {finding.name}" if finding.kind == "alarm" else finding.name
         texts = [finding.text, finding.cause]
-        said = "".join(f"<p>{safe(text)}</p>" for text in texts if text)
+        said = "".join(f"<p>{safe(sentence(text))}</p>" for text in texts if text)
         said += f'<p class="advice">{safe(finding.advice)}</p>' if finding.advice else ""
         name = f'<span class="event {finding.kind}">{safe(label)}</span>'
         rows.append([name, f"{episode.began:,}", safe(episode.until), said])

@@ -43,7 +43,9 @@ class Watch:
         new = [item for item in diagnose(self.history) if item.name not in self.told and item.name != "diverged"]
         for finding in new:
             self.told.add(finding.name)
-            self.run.append("log", {"step": moment.step, "alarm": finding.name, "text": str(finding)})
+            self.run.append(
+                "log", {"step": moment.step, "alarm": finding.name, "kind": finding.kind, "text": str(finding)}
+            )
             self.loop.say(f"step {moment.step:,}: {finding}")
         return new
 
