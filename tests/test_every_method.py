@@ -18,7 +18,7 @@ from sparring import api, catalogue, cli
 from sparring.core import Game, Player
 from sparring.core.config import Config, from_json, presets, to_json
 from sparring.core.loop import Loop
-from sparring.core.media import medium
+from sparring.core.media import medium, save_image
 from sparring.core.model import verbs
 from sparring.core.run import Run
 from sparring.core.stream import Shuffle, Stream
@@ -194,9 +194,11 @@ def test_every_verb_runs_from_the_shipped_weights_alone(
     assert not model.training and not any(weight.requires_grad for weight in model.parameters())
     found = verbs(type(model))
     assert found
+    shown = tmp_path / "image.png"
+    save_image(torch.rand(3, 20, 30) * 2 - 1, shown)
     for verb in found.values():
         out = tmp_path / f"{verb.name}.png"
-        flags = verb.example.split()
+        flags = [str(shown) if word == "image.png" else word for word in verb.example.split()]
         del flags[flags.index("--out") :]
         assert cli.run(["apply", str(alone), verb.name, *flags, "--out", str(out), "--device", "cpu"]) == 0
         assert out.stat().st_size > 100

@@ -101,6 +101,8 @@ class Images(Data):
     """largest share of unreadable files that is tolerated (1: any)"""
     workers: int = 4
     """threads that decode while preparing"""
+    class_names: tuple[str, ...] = ()
+    """name of each class, in the order of the labels' numbers; none: the source's own"""
 
     def __post_init__(self) -> None:
         if not 0 <= self.size <= SIZE_LIMIT:
@@ -125,19 +127,25 @@ class Images(Data):
             raise UserError(f"the shape of {self.source!r} is not known yet: set data.size and data.channels")
         return self.channels, self.size, self.size
 
+    @property
+    def classes(self) -> int:
+        """Number of classes; 0 where the source has no labels, or before `resolved` has filled in their names."""
+        return len(self.class_names)
+
     def resolved(self) -> Self:
-        """The same with size and channels filled in from the source."""
-        if self.size and self.channels:
+        """The same with size, channels and the names of the classes filled in from the source."""
+        if self.size and self.channels and self.class_names:
             return self
         with closing(open_source(self.source)) as source:
             return self.resolved_for(source)
 
     def resolved_for(self, source: Source) -> Self:
         """`resolved`, for a source that is open already."""
+        names = self.class_names or tuple(source.class_names)
         if self.size and self.channels:
-            return self
+            return replace(self, class_names=names)
         size, channels = own_shape(source, self.workers)
-        return replace(self, size=self.size or size, channels=self.channels or channels)
+        return replace(self, size=self.size or size, channels=self.channels or channels, class_names=names)
 
     def recipe(self) -> Recipe:
         """How the images are made of the source; size and channels must be filled in."""

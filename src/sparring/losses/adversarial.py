@@ -36,3 +36,32 @@ def non_saturating(fake: Tensor) -> Tensor:
     Its gradient with respect to a logit is D(G(z)) - 1.
     """
     return softplus(-fake.float()).mean()
+
+
+def wasserstein(real: Tensor, fake: Tensor) -> Tensor:
+    """E f(G(z)) - E f(x): minus the critic's estimate of the Wasserstein distance. Arjovsky et al. 2017, equation 2.
+
+    Here the critic gives real examples the higher value. Its gradient by a value is -1/N for real, 1/N for fake ones.
+
+    Args:
+        real: the critic's values of real examples.
+        fake: of generated ones.
+    """
+    return fake.float().mean() - real.float().mean()
+
+
+def wasserstein_generator(fake: Tensor) -> Tensor:
+    """-E f(G(z)). Arjovsky et al. 2017, Algorithm 1."""
+    return -fake.float().mean()
+
+
+def relativistic(better: Tensor, worse: Tensor) -> Tensor:
+    """-E log sigmoid(D(a) - D(b)) over pairs (a, b): a is to be scored above its partner b. Jolicoeur-Martineau 2018,
+    arXiv:1807.00734; Huang et al. 2024, equation 2.
+
+    The discriminator minimises it with a real, b fake; the generator with the two exchanged. At a tie it is log 2.
+
+    Args:
+        better, worse: logits of the two sides of the pairs, in the same order.
+    """
+    return softplus(worse.float() - better.float()).mean()
