@@ -110,7 +110,8 @@ def test_every_config_field_explains_itself(path: Path) -> None:
     """A field without an attribute docstring is a flag without help; `data` and optimizers explain themselves."""
     for node in ast.parse(path.read_text()).body:
         if not (
-            isinstance(node, ast.ClassDef) and node.name in {"Config", "Images", "Points", "Stacked", "Adam", "RmsProp", "Sgd"}
+            isinstance(node, ast.ClassDef)
+            and node.name in {"Config", "Images", "Points", "Stacked", "Adam", "RmsProp", "Sgd"}
         ):
             continue
         for field, after in zip(node.body, [*node.body[1:], None]):

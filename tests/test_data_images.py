@@ -229,7 +229,7 @@ def test_many_channels_are_resized_one_by_one() -> None:
 
 def test_digits_come_with_the_library() -> None:
     data = Images().open()
-    assert Images().resolved() == Images(size=28, channels=1)
+    assert Images().resolved() == Images(size=28, channels=1, class_names=tuple("0123456789"))
     assert (len(data), data.images.shape, data.class_names) == (10_000, (10_000, 28, 28, 1), list("0123456789"))
     assert data.labels[:5].tolist() == [7, 2, 1, 0, 4]
     assert np.bincount(data.labels).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
@@ -275,12 +275,13 @@ def test_half_are_mirrored_by_chance_alone() -> None:
 
 def test_size_and_channels_suit_the_source(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "x", 4, side=12)
-    assert Images(str(folder)).resolved() == Images(str(folder), size=12, channels=1)
+    named = Images(str(folder), class_names=("even", "odd"))
+    assert Images(str(folder)).resolved() == named.replace(size=12, channels=1)
     Image.new("RGB", (12, 12)).save(folder / "odd" / "colour.png")
-    assert Images(str(folder)).resolved() == Images(str(folder), size=12, channels=3)
+    assert Images(str(folder)).resolved() == named.replace(size=12, channels=3)
     Image.new("RGB", (12, 13)).save(folder / "odd" / "tall.png")
-    assert Images(str(folder)).resolved() == Images(str(folder), size=64, channels=3)
-    assert Images(str(folder), size=7).resolved() == Images(str(folder), size=7, channels=3)
+    assert Images(str(folder)).resolved() == named.replace(size=64, channels=3)
+    assert Images(str(folder), size=7).resolved() == named.replace(size=7, channels=3)
     assert Images(str(folder), size=7, channels=1).resolved().shape == (1, 7, 7)
 
 

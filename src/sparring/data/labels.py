@@ -72,4 +72,6 @@ def few_labelled(data: Images, dataset: ImageSet, among: Tensor, count: int, see
             )
         chosen.append(have[torch.randperm(len(have), generator=chance)[:wanted]])
     rows = among[torch.cat(chosen)].numpy()
-    return ImageSet(dataset.images[rows], dataset.labels[rows], list(dataset.class_names), dataset.fingerprint, dataset.flip)
+    return ImageSet(
+        dataset.images[rows], dataset.labels[rows], list(dataset.class_names), dataset.fingerprint, dataset.flip
+    )

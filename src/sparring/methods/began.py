@@ -37,9 +37,9 @@ class Config(core.Config):
     """steps over which the convergence measure is averaged; if it has not fallen since, the learning rate is halved"""
     floor: float = 0.05
     """share of the learning rate below which it is not halved"""
-    batch: int = 32
+    batch: int = 16
     """examples in a batch (on each process)"""
-    steps: int = 8000
+    steps: int = 6000
     """generator updates in the whole run"""
 
     def __post_init__(self) -> None:

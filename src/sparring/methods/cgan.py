@@ -1,7 +1,8 @@
 """cGAN. Mirza & Osindero, "Conditional Generative Adversarial Nets", 2014. arXiv:1411.1784
 
 Both players are told a label, so that the generator must forge what the label names and not just something real.
-Differs from the paper in: both networks are convolutional, as in DCGAN; the discriminator gives a logit for each class, of
+Differs from the paper in: both networks are convolutional, as in DCGAN (with no more layers in the generator's coarsest map:
+told the label, a deeper one soon draws one picture for each class whatever the noise); the discriminator gives a logit for each class, of
 which that of the label is read; a running average of the weights is shipped. The `paper` preset has the paper's fully
 connected networks, with maxout, dropout and SGD; the share that is dropped before the discriminator's score is its own guess.
 """
@@ -36,8 +37,6 @@ class Config(core.Config):
     """convolutional: channels at half the full size; doubled with every halving"""
     discriminator_width: int = 24
     """convolutional: the discriminator's"""
-    depth: int = 4
-    """convolutional: layers in the generator's coarsest map, before the first doubling"""
     hidden: tuple[int, int, int] = (200, 1000, 1200)
     """perceptron: the generator's ReLU units for the noise, for the label and for both"""
     maxout: tuple[int, int, int] = (240, 50, 240)
@@ -46,7 +45,7 @@ class Config(core.Config):
     """perceptron: linear pieces of each of those"""
     dropout: float = 0.5
     """perceptron: share of each hidden layer that is dropped in training, in both networks"""
-    optimizer: core.Adam | core.Sgd = core.Adam(lr=8e-3, betas=(0.5, 0.999))
+    optimizer: core.Adam | core.Sgd = core.Adam(lr=4e-3, betas=(0.5, 0.999))
     final_rate: float = 0.1
     """share of Adam's learning rate that is left at the end"""
     steps: int = 9_000
@@ -70,9 +69,7 @@ class Config(core.Config):
     @core.preset
     def tiny(cls) -> Config:
         """Small enough for a test."""
-        return cls(
-            data=Images(size=16), latent=8, width=4, discriminator_width=4, depth=1, batch=8, steps=4, log_every=1
-        )
+        return cls(data=Images(size=16), latent=8, width=4, discriminator_width=4, batch=8, steps=4, log_every=1)
 
 
 class Model(tasks.Sample):
@@ -84,7 +81,7 @@ class Model(tasks.Sample):
         self.latent = config.latent + self.classes
         self.generator: convolutional.Generator | conditional.PerceptronGenerator
         if config.networks == "convolutional":
-            self.generator = convolutional.Generator(self.latent, shape, config.width, depth=config.depth)
+            self.generator = convolutional.Generator(self.latent, shape, config.width)
         else:
             self.generator = conditional.PerceptronGenerator(
                 config.latent, self.classes, config.hidden, shape, config.dropout

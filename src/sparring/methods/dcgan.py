@@ -51,7 +51,7 @@ class Config(core.Config):
     @core.preset
     def demo(cls) -> Config:
         """Digits that a person reads, in under three minutes on two processor cores."""
-        return cls(width=32, discriminator_width=16, steps=5000)
+        return cls(width=32, discriminator_width=16, steps=4000)
 
     @classmethod
     @core.preset

@@ -48,7 +48,7 @@ class Config(core.Config):
     """share that each discriminator drops in training"""
     turns: Literal["together", "alternate"] = "together"
     """whether a step moves every level, or one after the other"""
-    optimizer: core.Adam | core.Sgd = core.Adam(lr=1e-3, betas=(0.5, 0.999))
+    optimizer: core.Adam | core.Sgd = core.Adam(lr=3e-3, betas=(0.5, 0.999))
     final_rate: float = 0.1
     """share of the learning rate that is left at the end"""
     steps: int = 6000

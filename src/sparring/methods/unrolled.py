@@ -39,17 +39,19 @@ class Config(core.Config):
     """what the generator minimises against the discriminator to come: minus its loss, or -log D(G(z))"""
     width: int = 12
     """pictures: the generator's channels at the full size; doubled with every halving"""
-    discriminator_width: int = 12
+    discriminator_width: int = 8
     """pictures: the discriminator's channels at half the full size; doubled with every halving"""
     hidden: tuple[int, ...] = (128, 128)
-    """points: tanh units in each hidden layer of both networks"""
+    """points: units in each hidden layer of both networks"""
+    activation: Literal["relu", "tanh"] = "relu"
+    """points: what each hidden unit computes; the paper has ReLUs, the authors' notebook tanh"""
     gain: float = 1.4
     """points: gain of the orthogonal weights to start with"""
     generator_optimizer: core.Adam | core.Sgd = core.Adam(lr=2e-3, betas=(0.5, 0.99))
     discriminator_optimizer: core.Adam | core.Sgd = core.Adam(lr=1e-3, betas=(0.5, 0.99))
     final_rate: float = 0.1
     """share of the learning rates that is left at the end"""
-    steps: int = 5000
+    steps: int = 3000
     """generator updates in the whole run"""
 
     def __post_init__(self) -> None:
@@ -65,7 +67,7 @@ class Config(core.Config):
     def paper(cls) -> Config:
         """The authors' published run on the ring: z of 256, batches of 512, 25,000 updates."""
         return cls(
-            data=Points("ring"), latent=256, batch=512, steps=25_000, ema=0.0, final_rate=1.0, precision="float32",
+            data=Points("ring"), latent=256, activation="tanh", batch=512, steps=25_000, ema=0.0, final_rate=1.0, precision="float32",
             generator_optimizer=core.Adam(lr=1e-3, betas=(0.5, 0.999)),
             discriminator_optimizer=core.Adam(lr=1e-4, betas=(0.5, 0.999)),
         )  # fmt: skip
@@ -76,8 +78,8 @@ class Config(core.Config):
         """Eight Gaussians on a ring, in the plane."""
         return cls(
             data=Points("ring"), latent=2, batch=256, steps=5000, precision="float32",
-            generator_optimizer=core.Adam(lr=3e-3, betas=(0.5, 0.999)),
-            discriminator_optimizer=core.Adam(lr=3e-3, betas=(0.5, 0.999)),
+            generator_optimizer=core.Adam(lr=2e-3, betas=(0.5, 0.999)),
+            discriminator_optimizer=core.Adam(lr=2e-3, betas=(0.5, 0.999)),
         )  # fmt: skip
 
     @classmethod
@@ -107,7 +109,8 @@ class Model(tasks.Sample):
         self.generator: nn.Module
         if isinstance(config.data, Points):
             made = math.prod(config.data.shape)
-            self.generator = multilayer.Multilayer(config.latent, config.hidden, made, torch.tanh)
+            activation = torch.tanh if config.activation == "tanh" else torch.relu
+            self.generator = multilayer.Multilayer(config.latent, config.hidden, made, activation)
             multilayer.orthogonal(self.generator, config.gain)
         else:
             self.generator = unequal.Generator(config.latent, config.data.shape, config.width)
@@ -120,7 +123,8 @@ class Game(core.Game[Model, Config]):
         super().__init__(model, config)
         self.discriminator: nn.Module
         if isinstance(config.data, Points):
-            self.discriminator = multilayer.Score(config.data.shape, config.hidden, torch.tanh)
+            activation = torch.tanh if config.activation == "tanh" else torch.relu
+            self.discriminator = multilayer.Score(config.data.shape, config.hidden, activation)
             multilayer.orthogonal(self.discriminator, config.gain)
         else:
             self.discriminator = unequal.Discriminator(config.data.shape, config.discriminator_width)
