@@ -48,7 +48,7 @@ class Config(core.Config):
     optimizer: core.Adam | core.Sgd = core.Adam(lr=4e-3, betas=(0.5, 0.999))
     final_rate: float = 0.1
     """share of Adam's learning rate that is left at the end"""
-    steps: int = 9_000
+    steps: int = 6_000
     """generator updates in the whole run"""
 
     def __post_init__(self) -> None:
