@@ -1,10 +1,11 @@
 """cGAN. Mirza & Osindero, "Conditional Generative Adversarial Nets", 2014. arXiv:1411.1784
 
 Both players are told a label, so that the generator must forge what the label names and not just something real.
-Differs from the paper in: both networks are convolutional, as in DCGAN (with no more layers in the generator's coarsest map:
-told the label, a deeper one soon draws one picture for each class whatever the noise); the discriminator gives a logit for each class, of
-which that of the label is read; a running average of the weights is shipped. The `paper` preset has the paper's fully
-connected networks, with maxout, dropout and SGD; the share that is dropped before the discriminator's score is its own guess.
+Differs from the paper in: both networks are convolutional, as in DCGAN (with no more layers in the generator's coarsest
+map: told the label, a deeper one soon draws one picture for each class whatever the noise); the discriminator gives a
+logit for each class, of which that of the label is read; a running average of the weights is shipped. The `paper`
+preset has the paper's fully connected networks, with maxout, dropout and SGD; the share that is dropped before the
+discriminator's score is its own guess.
 """
 
 from __future__ import annotations

@@ -67,7 +67,8 @@ class Config(core.Config):
     def paper(cls) -> Config:
         """The authors' published run on the ring: z of 256, batches of 512, 25,000 updates."""
         return cls(
-            data=Points("ring"), latent=256, activation="tanh", batch=512, steps=25_000, ema=0.0, final_rate=1.0, precision="float32",
+            data=Points("ring"), latent=256, activation="tanh", batch=512, steps=25_000, ema=0.0, final_rate=1.0,
+            precision="float32",
             generator_optimizer=core.Adam(lr=1e-3, betas=(0.5, 0.999)),
             discriminator_optimizer=core.Adam(lr=1e-4, betas=(0.5, 0.999)),
         )  # fmt: skip
