@@ -1,8 +1,10 @@
 """InfoGAN. Chen et al., "InfoGAN: Interpretable Representation Learning by Information Maximizing GANs", 2016. arXiv:1606.03657
 
-A few of the noise numbers are codes that must be recoverable from the picture, and come to mean something without any label.
+A few of the noise numbers are codes that must be recoverable from the picture, and so come to mean something without
+any label.
 Differs from the paper in: networks of half the width and a falling learning rate; a running average of the weights is
-shipped. The `paper` preset has the paper's. As in its code, a continuous code is read as a Gaussian's mean with variance 1.
+shipped (not by the `paper` preset). As in its code, a continuous code is read as the mean of a Gaussian of variance 1,
+and weighs as much as a categorical one.
 """
 
 from __future__ import annotations
@@ -57,7 +59,8 @@ class Config(core.Config):
             raise core.UserError(f"--categorical must be numbers of at least 2, not {self.categorical}")
         if self.continuous < 0 or self.codes == 0:
             raise core.UserError(
-                f"--continuous must be at least 0, and there must be a code: not {self.continuous} beside {self.categorical}"
+                f"--continuous must be at least 0, and there must be a code: not {self.continuous} "
+                f"beside {self.categorical}"
             )
 
     @property
@@ -92,7 +95,7 @@ class _Code(NamedTuple):
 class Model(tasks.Sample):
     """The generator, and what reads codes from pictures: the discriminator's trunk with a head of its own.
 
-    The generator's input is one vector: z, then a number for each category (one at the chosen), then the continuous codes.
+    The generator's input is one vector: z, then a number for each category, one at the chosen, then the continuous codes.
     """
 
     def __init__(self, config: Config):
@@ -122,7 +125,7 @@ class Model(tasks.Sample):
         return self.recogniser(self.trunk(images)).float()
 
     def with_code(self, noise: Tensor, number: int, value: Tensor | float) -> Tensor:
-        """The noise with code `number` set: a category for a categorical one, a number for a continuous one; N or one."""
+        """The noise with code `number` set, to a category for a categorical one, a number for a continuous one."""
         noise, values = noise.clone(), torch.as_tensor(value, device=noise.device).expand(len(noise))
         if number < len(self.categorical):
             start, size = self.free + sum(self.categorical[:number]), self.categorical[number]

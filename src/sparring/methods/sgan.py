@@ -1,9 +1,11 @@
 """SGAN. Salimans et al., "Improved Techniques for Training GANs", 2016. arXiv:1606.03498
 
-A classifier that must also tell real pictures from forged ones learns from pictures without labels, so that a few labels do.
-Differs from the paper in: a tenth of the steps, with a falling learning rate; the running average of the classifier follows
-faster and starts at the first weights and not at zero. The `paper` preset has the paper's schedule. Of its several techniques,
-this is feature matching for semi-supervised learning (sections 3.1 and 5).
+A classifier that must also tell real pictures from forged ones learns from pictures without labels, so that a few
+labels do.
+Differs from the paper in: a tenth of the steps, with a falling learning rate; the running average of the classifier
+follows faster and starts at the first weights and not at zero; the generator's batch norm has gains. The `paper` preset
+has the paper's schedule. Of its several techniques, this is feature matching for semi-supervised learning (sections 3.1
+and 5).
 """
 
 from __future__ import annotations
@@ -68,7 +70,8 @@ class Config(core.Config):
     def tiny(cls) -> Config:
         """Small enough for a test."""
         return cls(
-            data=Images(size=16), labelled=20, latent=8, hidden=(16,), classifier=(32, 16), batch=8, steps=4, log_every=1
+            data=Images(size=16), labelled=20, latent=8, hidden=(16,), classifier=(32, 16), batch=8, steps=4,
+            log_every=1,
         )  # fmt: skip
 
 
@@ -84,7 +87,7 @@ class Model(tasks.Classify):
 
 
 class Game(core.Game[Model, Config]):
-    """Section 5: the classifier learns from labelled, unlabelled and generated images; the generator matches its features."""
+    """Section 5: the classifier learns from labelled, unlabelled and generated images; its features are matched."""
 
     def __init__(self, model: Model, config: Config):
         super().__init__(model, config)

@@ -1,5 +1,5 @@
-"""Two convolutions and two dense layers on either side, for small pictures: InfoGAN's networks for digits, arXiv:1606.03657,
-table 1; the conditional networks of DCGAN's own code for digits have the same form.
+"""Two convolutions and two dense layers on either side, for small pictures: InfoGAN's networks for digits,
+arXiv:1606.03657, table 1; the conditional networks of DCGAN's own code for digits have the same form.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The fully connected pair of semi-supervised learning: Salimans et al. 2016, arXiv:1606.03498, section 5.1 and its code.
+"""The fully connected pair of semi-supervised learning: Salimans et al. 2016, arXiv:1606.03498, section 5.1, and code.
 
 Weight normalisation: Salimans & Kingma 2016, arXiv:1602.07868.
 """
@@ -40,7 +40,7 @@ class Dense(nn.Module):
 
     @torch.no_grad()
     def calibrate(self, value: Tensor) -> Tensor:
-        """Set scale and bias so that the outputs for these inputs have mean 0 and variance 1: arXiv:1602.07868, section 3."""
+        """Set scale and bias so that these inputs give outputs of mean 0 and variance 1. arXiv:1602.07868, section 3"""
         made = self(value)
         spread = made.std(0).clamp(min=1e-4)
         self.bias.copy_((self.bias - made.mean(0)) / spread)
