@@ -2,6 +2,7 @@
 
     python -m results                 compute rows that have no value yet, or whose inputs changed; write RESULTS.md
     python -m results dcgan_digits    compute these rows again
+    python -m results --minutes 60    the same, but begin nothing new after an hour: rows of cells go on another time
     python -m results --write         only write RESULTS.md from the values that are there
 
 A row's module has TITLE, CLAIM, COMMAND, `inputs()` (what its value depends on), `compute(work)` and `render(value)`. What
@@ -13,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -49,6 +51,17 @@ def read(name: str) -> dict[str, Any] | None:
     return json.loads(path.read_text()) if path.exists() else None
 
 
+def incomplete(value: Any) -> bool:
+    """Whether a cell is missing anywhere in a row's value."""
+    if isinstance(value, dict):
+        return any(incomplete(item) for item in value.values())
+    return any(incomplete(item) for item in value) if isinstance(value, list) else value is None
+
+
+def stale(record: dict[str, Any], row: ModuleType) -> bool:
+    return record["inputs"] != fingerprint(row) or incomplete(record["value"])
+
+
 def compute(name: str, row: ModuleType) -> None:
     work = WORK / name
     work.mkdir(parents=True, exist_ok=True)
@@ -83,20 +96,25 @@ def write() -> None:
             f"`{record['command']}` · {record['date']} · {record['seconds']} s in all · {record['machine']} · "
             f"commit {(record['commit'] or 'unknown')[:12]}"
         )
-        stale = "" if record["inputs"] == fingerprint(row) else "\n\n**Its inputs have changed since.**"
-        parts.append(f"## {row.TITLE}\n\n{row.CLAIM}\n\n{row.render(record['value'])}\n\n{measured}{stale}")
+        remark = "\n\n**Its inputs have changed since.**" if record["inputs"] != fingerprint(row) else ""
+        remark += "\n\n**Some of it is not measured yet.**" if incomplete(record["value"]) else ""
+        parts.append(f"## {row.TITLE}\n\n{row.CLAIM}\n\n{row.render(record['value'])}\n\n{measured}{remark}")
     Path("RESULTS.md").write_text("\n\n".join(parts) + "\n")
 
 
 def main(names: list[str]) -> None:
     known = rows()
+    if "--minutes" in names:
+        place = names.index("--minutes")
+        os.environ["RESULTS_UNTIL"] = str(time.time() + 60 * float(names[place + 1]))
+        names = names[:place] + names[place + 2 :]
     if names != ["--write"]:
         for name in names:
             if name not in known:
                 raise SystemExit(f"no row {name!r}; there are {', '.join(known)}")
         for name, row in known.items():
             record = read(name)
-            if name in names or (not names and (record is None or record["inputs"] != fingerprint(row))):
+            if name in names or (not names and (record is None or stale(record, row))):
                 print(f"{name} ...", file=sys.stderr, flush=True)
                 compute(name, row)
                 write()

@@ -160,3 +160,19 @@ BAD = {
 def test_bad_input_is_named(said: str) -> None:
     with pytest.raises(UserError, match=said):
         BAD[said]()
+
+
+def test_groups_are_matched_to_classes() -> None:
+    from sparring.metrics.matching import matching
+
+    classes = torch.arange(10).repeat(20)
+    renamed = torch.randperm(10, generator=torch.Generator().manual_seed(0))
+    found = matching(renamed[classes], classes)
+    assert found.accuracy == 1
+    assert torch.equal(found.classes[renamed], torch.arange(10))
+    one_wrong = renamed[classes].clone()
+    one_wrong[0] = (one_wrong[0] + 1) % 10
+    assert matching(one_wrong, classes).accuracy == 1 - 1 / 200
+    assert matching(torch.zeros(200, dtype=torch.long), classes).accuracy == 0.1
+    with pytest.raises(UserError, match="a group and a class of each"):
+        matching(classes, classes[1:])

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import torch
 from torch import Tensor
@@ -73,6 +73,15 @@ def hold_out(dataset: Dataset, share: float) -> tuple[Dataset, Dataset | None]:
     return Part(dataset, order[count:].sort().values), Part(dataset, order[:count].sort().values)
 
 
+class Opponent(NamedTuple):
+    """What an opponent makes of examples, to be drawn."""
+
+    score: Callable[[Tensor], Tensor | None]
+    """N x shape to N: how real it takes them to be; None if it does not say"""
+    relative: bool
+    """whether a score means something only beside others: a critic's value. Otherwise it is a logit"""
+
+
 @dataclass(frozen=True)
 class Data(ABC):
     """Where the data comes from and how it is shaped. Frozen, JSON-able; no file is touched until asked."""
@@ -111,3 +120,7 @@ class Data(ABC):
     @abstractmethod
     def picture(self, examples: Tensor) -> Tensor:
         """One image of many examples, 1 x C x H x W in [-1, 1]: how a person looks at them."""
+
+    def opposed(self, examples: Tensor, opponent: Opponent) -> Tensor | None:
+        """What the opponent makes of these examples and all around them, as one image; None where that cannot be drawn."""
+        return None

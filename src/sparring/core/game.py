@@ -5,13 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from sparring.core import distributed
 from sparring.core.config import Config, Optimizer
+from sparring.core.data import Opponent
 from sparring.core.model import Model
 
 M = TypeVar("M", bound=Model)
@@ -155,6 +156,9 @@ class Game(nn.Module, ABC, Generic[M, C]):
     All that must be remembered between steps is a submodule or a buffer, so that `state_dict()` is a whole checkpoint.
     """
 
+    relative: ClassVar[bool] = False
+    """whether a score means something only beside others (a critic's value); otherwise it is a logit"""
+
     def __init__(self, model: M, config: C):
         super().__init__()
         self.model, self.config = model, config
@@ -193,8 +197,17 @@ class Game(nn.Module, ABC, Generic[M, C]):
         return {f"gradient {name.removesuffix('_player')}": length for name, length in zip(measured, lengths)}
 
     def score(self, examples: Tensor) -> Tensor | None:
-        """How real the opponent takes each example to be, as a logit; None for a game whose opponent gives no such score."""
+        """How real the opponent takes each example to be; None for a game whose opponent gives no such score."""
         return None
+
+    def scene(self, shipped: M, seed: int) -> Tensor:
+        """A preview of the model that is shipped, with what its opponent makes of it where that can be drawn."""
+        training = self.training
+        self.eval()
+        try:
+            return shipped.scene(seed, Opponent(self.score, self.relative))
+        finally:
+            self.train(training)
 
     def get_extra_state(self) -> dict[str, int]:
         return {"clock": self.clock, "position": self.position, "detours": self.detours, "split": self.split}

@@ -241,7 +241,7 @@ class Loop:
 
     def _preview(self) -> None:
         if self.lead:
-            picture = self.shipped.preview(PREVIEW_SEED)
+            picture = self.game.scene(self.shipped, PREVIEW_SEED)
             media.save_image(picture, self.run_folder.previews / f"{self.game.clock:06d}.png")
 
     def save(self) -> None:

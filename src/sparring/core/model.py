@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from sparring.core import checkpoint, device
 from sparring.core.config import Config
+from sparring.core.data import Opponent
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -48,6 +49,10 @@ class Model(nn.Module):
     def preview(self, seed: int) -> Tensor:
         """One picture, 1 x C x H x W in [-1, 1], that shows what the model does now; the same inputs for a seed."""
         raise TypeError(f"{type(self).__name__} does not say how it is previewed")
+
+    def scene(self, seed: int, opponent: Opponent) -> Tensor:
+        """`preview` while the model is trained: what its opponent makes of it may stand beside."""
+        return self.preview(seed)
 
     def save(self, path: str | Path, **metadata: Any) -> Path:
         """Write weights and config as one safetensors file that `sparring.load` reads."""

@@ -13,7 +13,7 @@ import PIL.ImageDraw
 import torch
 from torch import Tensor
 
-from sparring.core.data import Data, Dataset
+from sparring.core.data import Data, Dataset, Opponent
 from sparring.core.errors import UserError
 
 SIZE, REACH = 384, 1.5
@@ -159,6 +159,29 @@ class Points(Data):
         for point in _pixels(values):
             draw.circle(point, 2, BLUE)
         return _tensor(sheet)
+
+    def opposed(self, examples: Tensor, opponent: Opponent) -> Tensor | None:
+        """The opponent's opinion of every place as colour, and at each example which way, and how steeply, it goes up: that
+        way the generator is pulled.
+
+        A logit is shown as it is: white where real and forged are equally likely. A score that means something only beside
+        others is white halfway between the mean of the data and that of the examples.
+        """
+        places, anchors = (points.to(examples) for points in (self.places(), self.anchors()))
+        with torch.no_grad():
+            scores = opponent.score(torch.cat([places, anchors, examples]))
+        if scores is None:
+            return None
+        heat, real, fake = scores.float().split([len(places), len(anchors), len(examples)])
+        if opponent.relative:
+            heat = (heat - (real.mean() + fake.mean()) / 2) / heat.std().clamp(min=1e-12)
+        with torch.enable_grad():
+            # A copy: what a verb returns cannot be differentiated.
+            held = examples.clone().requires_grad_()
+            score = opponent.score(held)
+            assert score is not None
+            (arrows,) = torch.autograd.grad(score.float().sum(), held)
+        return self.picture(examples, heat, arrows)
 
     def places(self, side: int = 96) -> Tensor:
         """Where `heat` is asked for: `side` places on a line, or side x side in the plane, row by row from the top left."""

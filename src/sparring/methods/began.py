@@ -88,6 +88,8 @@ class Model(tasks.Sample):
 class Game(core.Game[Model, Config]):
     """The objective of section 3.4: k balances what the autoencoder learns from real pictures and from forged ones."""
 
+    relative = True
+
     balance: Tensor
     """k, from 0 to 1"""
     sum: Tensor

@@ -22,12 +22,13 @@ from sparring.core.schedule import linear
 from sparring.data.images import ImageBatch, Images
 from sparring.data.stacked import Stacked
 from sparring.losses import adversarial
-from sparring.networks import convolutional
+from sparring.networks import convolutional, sight
 from sparring.networks.guided import guided
+from sparring.networks.sight import seen
 
 
 @dataclass(frozen=True)
-class Config(core.Config):
+class Config(sight.Config):
     data: Images | Stacked = Images()
     latent: int = 100
     """length of the noise vector z"""
@@ -86,12 +87,12 @@ class Model(tasks.Sample):
 
     def __init__(self, config: Config):
         super().__init__(config)
-        self.latent, self.uniform = config.latent, config.noise == "uniform"
+        self.latent, self.uniform, self.pack = config.latent, config.noise == "uniform", config.pack
         self.generator = convolutional.Generator(
             config.latent, config.data.shape, config.width, config.kernel, config.depth
         )
         self.discriminator = convolutional.Discriminator(
-            config.data.shape, config.discriminator_width or config.width, config.kernel
+            config.seen_shape, config.discriminator_width or config.width, config.kernel
         )
 
     def noise(self, count: int, chance: torch.Generator | None = None) -> Tensor:
@@ -115,7 +116,7 @@ class Model(tasks.Sample):
         images = self.sample(512, seed) if images is None else images.to(self.device)
         with torch.enable_grad():
             images = images.clone().requires_grad_()
-            peaks = self.discriminator.features(images, guided)[-1].amax((2, 3))[:, :count]
+            peaks = self.discriminator.features(images.repeat(1, self.pack, 1, 1), guided)[-1].amax((2, 3))[:, :count]
             best = peaks.argmax(0)
             seen = [torch.autograd.grad(peaks[index, feature], images, retain_graph=True)[0][index]
                     for feature, index in enumerate(best.tolist())]  # fmt: skip
@@ -139,16 +140,19 @@ class Game(core.Game[Model, Config]):
 
         judged = (self.judge(part, forged.detach(), notes) for part, forged in zip(real, fake))
         discriminator_loss = self.discriminator_player.minimize(judged, lr=rate)
-        fooled = (adversarial.non_saturating(model.discriminator(forged)) for forged in fake)
+        fooled = (adversarial.non_saturating(self.seen_score(forged)) for forged in fake)
         generator_loss = self.generator_player.minimize(fooled, lr=rate)
         return {"discriminator": discriminator_loss, "generator": generator_loss, **notes.means()}
 
     def judge(self, real: Tensor, fake: Tensor, notes: core.Notes) -> Tensor:
         """Real and fake pass one after the other: batch norm must not mix them."""
-        real_score, fake_score = self.model.discriminator(real), self.model.discriminator(fake)
+        real_score, fake_score = self.seen_score(real), self.seen_score(fake)
         notes.note("D(x)", real_score.float().sigmoid().mean())
         notes.note("D(G(z))", fake_score.float().sigmoid().mean())
         return adversarial.discriminator_loss(real_score, fake_score)
 
-    def score(self, examples: Tensor) -> Tensor:
-        return self.model.discriminator(examples)
+    def seen_score(self, examples: Tensor) -> Tensor:
+        return self.model.discriminator(seen(examples, self.config))
+
+    def score(self, examples: Tensor) -> Tensor | None:
+        return self.model.discriminator(examples) if self.config.pack == 1 else None

@@ -21,11 +21,12 @@ from sparring.core.schedule import exponential, linear
 from sparring.data.images import Images
 from sparring.data.points import Points
 from sparring.losses import adversarial
-from sparring.networks import perceptron
+from sparring.networks import perceptron, sight
+from sparring.networks.sight import seen
 
 
 @dataclass(frozen=True)
-class Config(core.Config):
+class Config(sight.Config):
     data: Images | Points = Images()
     latent: int = 100
     """length of the noise vector z, uniform with variance 1"""
@@ -34,7 +35,7 @@ class Config(core.Config):
     maxout: tuple[int, ...] = (240, 240)
     """maxout units in each of the discriminator's hidden layers"""
     pieces: int = 5
-    """linear pieces of a maxout unit"""
+    """linear pieces of a maxout unit; 1: leaky ReLUs in their place"""
     dropout_input: float = 0.2
     """share of its input that the discriminator drops in training"""
     dropout: float = 0.5
@@ -44,6 +45,8 @@ class Config(core.Config):
     rounds: int = 1
     """k: discriminator updates for each generator update"""
     optimizer: core.Adam | core.Sgd = core.Adam(lr=1e-3, betas=(0.5, 0.999))
+    final_rate: float = 0.1
+    """share of Adam's learning rate that is left at the end"""
     steps: int = 20_000
     """generator updates in the whole run"""
 
@@ -64,9 +67,15 @@ class Config(core.Config):
     def ring(cls) -> Config:
         """Eight Gaussians on a ring, in the plane."""
         return cls(
-            data=Points("ring"), latent=2, hidden=(128, 128), maxout=(128, 128), pieces=2, dropout_input=0, dropout=0,
-            batch=256, steps=10_000, precision="float32", optimizer=core.Adam(lr=1e-3, betas=(0.5, 0.999)),
+            data=Points("ring"), latent=2, hidden=(128, 128, 128), maxout=(128, 128, 128), pieces=1, dropout_input=0,
+            dropout=0, batch=256, steps=10_000, precision="float32", final_rate=0.01,
         )  # fmt: skip
+
+    @classmethod
+    @core.preset
+    def grid(cls) -> Config:
+        """Twenty-five Gaussians on a grid, in the plane."""
+        return cls.ring().replace(data=Points("grid"), steps=20_000)
 
     @classmethod
     @core.preset
@@ -96,7 +105,7 @@ class Game(core.Game[Model, Config]):
     def __init__(self, model: Model, config: Config):
         super().__init__(model, config)
         self.discriminator = perceptron.Discriminator(
-            config.data.shape, config.maxout, config.pieces, config.dropout_input, config.dropout
+            config.seen_shape, config.maxout, config.pieces, config.dropout_input, config.dropout
         )
         if isinstance(config.optimizer, core.Sgd):
             perceptron.initialize(model.generator, 0.05)
@@ -116,23 +125,25 @@ class Game(core.Game[Model, Config]):
         return {**notes.means(), "generator": loss}
 
     def judge(self, real: Tensor, fake: Tensor, notes: core.Notes) -> Tensor:
-        real_score, fake_score = self.discriminator(torch.cat([real, fake])).split(len(real))
+        both = seen(torch.cat([real, fake]), self.config)
+        real_score, fake_score = self.discriminator(both).chunk(2)
         notes.note("D(x)", real_score.float().sigmoid().mean())
         notes.note("D(G(z))", fake_score.float().sigmoid().mean())
         return adversarial.discriminator_loss(real_score, fake_score)
 
     def forge(self, fake: Tensor) -> Tensor:
-        if self.config.objective == "minimax":
-            return adversarial.saturating(self.discriminator(fake))
-        return adversarial.non_saturating(self.discriminator(fake))
+        score = self.discriminator(seen(fake, self.config))
+        return (
+            adversarial.saturating(score) if self.config.objective == "minimax" else adversarial.non_saturating(score)
+        )
 
-    def score(self, examples: Tensor) -> Tensor:
-        return self.discriminator(examples)
+    def score(self, examples: Tensor) -> Tensor | None:
+        return self.discriminator(examples) if self.config.pack == 1 else None
 
     def settings(self) -> dict[str, float]:
-        """The paper's decay by minibatch and growing momentum; for Adam a straight fall to a tenth."""
+        """The paper's decay by minibatch and growing momentum; for Adam a straight fall."""
         optimizer = self.config.optimizer
         if isinstance(optimizer, core.Adam):
-            return {"lr": linear(optimizer.lr, optimizer.lr / 10, self.progress)}
+            return {"lr": optimizer.lr * linear(1, self.config.final_rate, self.progress)}
         momentum = linear(optimizer.momentum, 0.7, self.clock / 125_000)
         return {"lr": exponential(optimizer.lr, 1.000004, 1e-6, self.clock), "momentum": momentum}

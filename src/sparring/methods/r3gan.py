@@ -2,9 +2,9 @@
 
 The discriminator compares a real example with a forgery, and zero-centred penalties at both make the game settle by itself.
 Differs from the paper in: the generator steps on the forgeries and the real partners of the discriminator's step, where the
-paper draws new ones; no augmentation; schedules run over the whole run, where the paper's end before it does; the running
-average has one decay; the default preset's networks see squares of 2 x 2 pixels as one, are narrow, and learn faster (`paper`
-has the CIFAR-10 networks and rates).
+paper draws new ones; no augmentation unless asked for (`--augment`); schedules run over the whole run, where the paper's end
+before it does; the running average has one decay; the default preset's networks see squares of 2 x 2 pixels as one, are narrow,
+and learn faster (`paper` has the CIFAR-10 networks and rates).
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ from sparring.data.images import Images
 from sparring.data.points import Points
 from sparring.data.stacked import Stacked
 from sparring.losses import adversarial, penalties
-from sparring.networks import critic, perceptron, residual
+from sparring.networks import critic, perceptron, residual, sight
+from sparring.networks.sight import seen
 
 
 @dataclass(frozen=True)
-class Config(core.Config):
+class Config(sight.Config):
     data: Images | Stacked | Points = Images()
     latent: int = 64
     """length of the noise vector z"""
@@ -107,9 +108,11 @@ class Model(tasks.Sample):
 class Game(core.Game[Model, Config]):
     """Section 2, equations 2 and 5."""
 
+    relative = True
+
     def __init__(self, model: Model, config: Config):
         super().__init__(model, config)
-        shape = config.data.shape
+        shape = config.seen_shape
         self.discriminator: nn.Module = (
             residual.Discriminator(shape, config.width, config.widest, config.blocks, config.patch)
             if config.data.bounded
@@ -132,9 +135,10 @@ class Game(core.Game[Model, Config]):
     def judge(self, real: Tensor, fake: Tensor, notes: core.Notes) -> Tensor:
         """The relativistic loss with both penalties; all in float32, for one pass gives scores and slopes."""
         weight = self.config.penalty * cosine(1, self.config.final_penalty, self.progress)
-        scores, steepness = penalties.scores_and_steepness(self.discriminator, torch.cat([real, fake]))
-        real_score, fake_score = scores.split(len(real))
-        r1, r2 = (penalties.slope_from_zero(part, weight) for part in steepness.split(len(real)))
+        both = seen(torch.cat([real, fake]), self.config)
+        scores, steepness = penalties.scores_and_steepness(self.discriminator, both)
+        real_score, fake_score = scores.chunk(2)
+        r1, r2 = (penalties.slope_from_zero(part, weight) for part in steepness.chunk(2))
         # Of a pair, how often each is taken for the real one: the scores themselves have no zero.
         notes.note("D(x)", (real_score - fake_score).sigmoid().mean())
         notes.note("D(G(z))", (fake_score - real_score).sigmoid().mean())
@@ -144,11 +148,11 @@ class Game(core.Game[Model, Config]):
 
     def forge(self, real: Tensor, fake: Tensor) -> Tensor:
         with torch.no_grad():
-            real_score = self.discriminator(real)
-        return adversarial.relativistic(self.discriminator(fake), real_score)
+            real_score = self.discriminator(seen(real, self.config))
+        return adversarial.relativistic(self.discriminator(seen(fake, self.config)), real_score)
 
-    def score(self, examples: Tensor) -> Tensor:
-        return self.discriminator(examples)
+    def score(self, examples: Tensor) -> Tensor | None:
+        return self.discriminator(examples) if self.config.pack == 1 else None
 
     def settings(self) -> dict[str, Any]:
         """Cosines from start to end: the rate falls, the optimizer's memory grows."""

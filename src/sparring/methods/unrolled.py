@@ -85,6 +85,12 @@ class Config(core.Config):
 
     @classmethod
     @core.preset
+    def grid(cls) -> Config:
+        """Twenty-five Gaussians on a grid, in the plane."""
+        return cls.ring().replace(data=Points("grid"))
+
+    @classmethod
+    @core.preset
     def stacked(cls) -> Config:
         """Two digits, one in red and one in green: 100 modes, and a discriminator of a quarter of the generator's channels."""
         return cls(

@@ -23,11 +23,12 @@ from sparring.data.images import Images
 from sparring.data.points import Points
 from sparring.data.stacked import Stacked
 from sparring.losses import adversarial
-from sparring.networks import convolutional, critic, perceptron
+from sparring.networks import convolutional, critic, perceptron, sight
+from sparring.networks.sight import seen
 
 
 @dataclass(frozen=True)
-class Config(core.Config):
+class Config(sight.Config):
     data: Images | Stacked | Points = Images()
     latent: int = 100
     """length of the noise vector z"""
@@ -79,6 +80,12 @@ class Config(core.Config):
 
     @classmethod
     @core.preset
+    def grid(cls) -> Config:
+        """Twenty-five Gaussians on a grid, in the plane."""
+        return cls.ring().replace(data=Points("grid"))
+
+    @classmethod
+    @core.preset
     def tiny(cls) -> Config:
         """Small enough for a test."""
         return cls(
@@ -101,9 +108,11 @@ class Model(tasks.Sample):
 class Game(core.Game[Model, Config]):
     """Algorithm 1."""
 
+    relative = True
+
     def __init__(self, model: Model, config: Config):
         super().__init__(model, config)
-        shape = config.data.shape
+        shape = config.seen_shape
         self.critic: nn.Module = (
             convolutional.Discriminator(shape, config.width)
             if config.data.bounded
@@ -119,12 +128,12 @@ class Game(core.Game[Model, Config]):
         for _ in range(self.rounds):
             real = self.parts(next(batches)[0])
             fake = core.Replay(model.generator, [model.noise(len(part)) for part in real])
-            losses = (adversarial.wasserstein(self.critic(part), self.critic(forged.detach()))
+            losses = (adversarial.wasserstein(self.value(part), self.value(forged.detach()))
                       for part, forged in zip(real, fake))  # fmt: skip
             notes["distance"] = [-self.critic_player.minimize(losses, lr=rate)]
             self.clip()
 
-        valued = (adversarial.wasserstein_generator(self.critic(forged)) for forged in fake)
+        valued = (adversarial.wasserstein_generator(self.value(forged)) for forged in fake)
         return {"generator": self.generator_player.minimize(valued, lr=rate), **notes.means()}
 
     @property
@@ -140,6 +149,9 @@ class Game(core.Game[Model, Config]):
         for weight in self.critic_player.weights:
             weight.clamp_(-self.config.clip, self.config.clip)
 
-    def score(self, examples: Tensor) -> Tensor:
+    def value(self, examples: Tensor) -> Tensor:
+        return self.critic(seen(examples, self.config))
+
+    def score(self, examples: Tensor) -> Tensor | None:
         """The critic's value: higher is more real, on an open scale."""
-        return self.critic(examples)
+        return self.critic(examples) if self.config.pack == 1 else None

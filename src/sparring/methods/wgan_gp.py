@@ -21,11 +21,12 @@ from sparring.data.images import Images
 from sparring.data.points import Points
 from sparring.data.stacked import Stacked
 from sparring.losses import adversarial, penalties
-from sparring.networks import convolutional, critic, perceptron
+from sparring.networks import convolutional, critic, perceptron, sight
+from sparring.networks.sight import seen
 
 
 @dataclass(frozen=True)
-class Config(core.Config):
+class Config(sight.Config):
     data: Images | Stacked | Points = Images()
     latent: int = 128
     """length of the noise vector z"""
@@ -97,9 +98,11 @@ class Model(tasks.Sample):
 class Game(core.Game[Model, Config]):
     """Algorithm 1."""
 
+    relative = True
+
     def __init__(self, model: Model, config: Config):
         super().__init__(model, config)
-        shape = config.data.shape
+        shape = config.seen_shape
         self.critic: nn.Module = (
             critic.Strided(shape, config.width, config.kernel)
             if config.data.bounded
@@ -117,12 +120,13 @@ class Game(core.Game[Model, Config]):
             losses = (self.judge(part, forged.detach(), notes) for part, forged in zip(real, fake))
             self.critic_player.minimize(losses, lr=rate)
 
-        valued = (adversarial.wasserstein_generator(self.critic(forged)) for forged in fake)
+        valued = (adversarial.wasserstein_generator(self.critic(seen(forged, self.config))) for forged in fake)
         return {"generator": self.generator_player.minimize(valued, lr=rate), **notes.means()}
 
     def judge(self, real: Tensor, fake: Tensor, notes: core.Notes) -> Tensor:
         """Equation 3."""
-        loss = adversarial.wasserstein(*self.critic(torch.cat([real, fake])).split(len(real)))
+        real, fake = seen(real, self.config), seen(fake, self.config)
+        loss = adversarial.wasserstein(*self.critic(torch.cat([real, fake])).chunk(2))
         _, steepness = penalties.scores_and_steepness(self.critic, penalties.between(real, fake))
         penalty = penalties.slope_from_one(steepness)
         notes.note("distance", -loss)
@@ -130,6 +134,6 @@ class Game(core.Game[Model, Config]):
         notes.note("slope", penalties.slope_of(steepness).mean())
         return loss + self.config.penalty * penalty
 
-    def score(self, examples: Tensor) -> Tensor:
+    def score(self, examples: Tensor) -> Tensor | None:
         """The critic's value: higher is more real, on an open scale."""
-        return self.critic(examples)
+        return self.critic(examples) if self.config.pack == 1 else None

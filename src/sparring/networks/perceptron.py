@@ -40,7 +40,7 @@ class Generator(nn.Module):
 
 
 class Maxout(nn.Module):
-    """max over pieces of W_k x + b_k: Goodfellow et al. 2013. arXiv:1302.4389"""
+    """max over pieces of W_k x + b_k: Goodfellow et al. 2013. arXiv:1302.4389. A single piece is bent as a leaky ReLU."""
 
     def __init__(self, given: int, made: int, pieces: int):
         super().__init__()
@@ -49,7 +49,8 @@ class Maxout(nn.Module):
 
     def forward(self, value: Tensor) -> Tensor:
         """N x given to N x made."""
-        return self.linear(value).unflatten(1, (self.pieces, -1)).amax(1)
+        value = self.linear(value)
+        return functional.leaky_relu(value, 0.2) if self.pieces == 1 else value.unflatten(1, (self.pieces, -1)).amax(1)
 
 
 class Discriminator(nn.Module):

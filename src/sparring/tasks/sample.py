@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from sparring.core import Dataset, Frames, Image, Model, UserError, verb
+from sparring.core import Dataset, Frames, Image, Model, Opponent, UserError, verb
 from sparring.core.media import grid
 from sparring.metrics.nearest import nearest
 
@@ -32,7 +32,6 @@ class Sample(Model):
 
     latent: int
     generator: nn.Module
-    preview_count: ClassVar[int] = 64
 
     def noise(self, count: int, chance: torch.Generator | None = None) -> Tensor:
         """Noise vectors z ~ N(0, 1), count x latent; from `chance` on the host if given, else from the clock's seed."""
@@ -119,6 +118,19 @@ class Sample(Model):
 
     def preview(self, seed: int) -> Tensor:
         return self.config.data.picture(self.sample(self.preview_count, seed))
+
+    @property
+    def preview_count(self) -> int:
+        """A sheet of pictures, or enough points to show where they lie."""
+        return 64 if self.config.data.bounded else 500
+
+    def scene(self, seed: int, opponent: Opponent) -> Tensor:
+        """The preview; where examples are points, beside it what the opponent makes of the plane."""
+        picture, data = self.preview(seed), self.config.data
+        if data.bounded:
+            return picture
+        beside = data.opposed(self.sample(self.preview_count, seed), opponent)
+        return picture if beside is None else torch.cat([picture, beside], 3)
 
 
 def slerp(here: Tensor, there: Tensor, share: float) -> Tensor:
