@@ -1,6 +1,6 @@
 """Prints a table of ratios measured in one run: ours and the plain loop in turn, medians.
 
-python -m benchmarks [--only dcgan gan] [--json FILE] [--rounds N]
+python -m benchmarks [--only dcgan gan] [--json FILE] [--rounds N] [--brief]
 """
 
 from __future__ import annotations
@@ -15,31 +15,63 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch.utils.flop_counter import FlopCounterMode
+from torch.nn import functional
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
 
-from benchmarks import plain
-from sparring.core import Game, device
+from benchmarks.plain import Plain, convolutional, dense, pyramid, residual
+from benchmarks.plain import unrolled as plain_unrolled
+from benchmarks.plain.common import images
+from sparring.core import Dataset, Game, device
 from sparring.core.config import Config
 from sparring.core.loop import Loop
 from sparring.core.run import Run
 from sparring.data.images import Images, ImageSet
-from sparring.methods import dcgan, gan
+from sparring.methods import (
+    began,
+    cgan,
+    dcgan,
+    gan,
+    infogan,
+    lapgan,
+    nce,
+    r3gan,
+    sgan,
+    unrolled,
+    wgan,
+    wgan_gp,
+)
+from sparring.networks.upsampling import Doubling
 
 Step = Callable[[], object]
 
+WARM = 1000
+"""clock that our steps start from: past what only the first steps of a run do (an average that moves at every step)"""
 
-def ours(method: Any, config: Config, images: np.ndarray) -> tuple[Step, Game[Any, Any]]:
+
+class Pair(NamedTuple):
+    """Two ways to do the same."""
+
+    ours: Step
+    plain: Step
+    examples: int
+    """in each step"""
+    weights: tuple[int, int]
+    """how many are trained, on either side"""
+
+
+def ours(method: Any, config: Config, dataset: Dataset | None = None) -> tuple[Step, Game[Any, Any]]:
     """One step as the training loop takes it: seeding, data, both players, running average, log."""
     torch.manual_seed(0)
     where = device.pick("auto")
-    config = config.replace(precision=device.precision("auto", where))
-    data = ImageSet(images, np.full(len(images), -1), [], "benchmark")
+    config = config.replace(precision=device.precision(config.precision, where), data=config.data.resolved())
     game = method.Game(method.Model(config), config)
-    loop = Loop(game, data, Run(Path(tempfile.mkdtemp())), where, show=False)
+    loop = Loop(game, dataset or config.data.open(), Run(Path(tempfile.mkdtemp())), where, show=False)
+    game.clock = WARM
     loop.open_stream()
 
     def step() -> None:
@@ -49,42 +81,119 @@ def ours(method: Any, config: Config, images: np.ndarray) -> tuple[Step, Game[An
     return step, game
 
 
-def pair(name: str, count: bool = True) -> tuple[Step, Step, int, int]:
-    """Our step, the plain step, examples in each, and the floating-point operations of ours (0 if not to be counted)."""
-    flops = _flops if count else lambda step: 0
-    if name == "dcgan":
-        images = plain.images(64, 3)
-        config = dcgan.Config.photos()
-        mine, _ = ours(dcgan, config, images)
-        return mine, plain.dcgan(images, 64)[0], 64, flops(mine)
-    if name == "gan":
-        images = plain.images(28, 1, 10_000)
-        mine, _ = ours(gan, gan.Config(data=Images("digits", 28, 1)), images)
-        return mine, plain.gan(images, 64)[0], 64, flops(mine)
-    if name == "dcgan_sampling":
-        config = dcgan.Config.photos().replace(precision=device.precision("auto", device.pick("auto")))
-        model = dcgan.Model(config).eval()
-        theirs = plain.dcgan(plain.images(64, 3, 64), 64)[1].eval()
-
-        def sample_plainly() -> object:
-            with torch.no_grad():
-                return theirs(torch.randn(256, 100, 1, 1))
-
-        def sample() -> object:
-            return model.sample(256, seed=0)
-
-        return sample, sample_plainly, 256, flops(sample)
-    raise SystemExit(f"no benchmark {name!r}; there are {', '.join(NAMES)}")
+def beside(method: Any, config: Config, theirs: Plain, dataset: Dataset | None = None) -> Pair:
+    mine, game = ours(method, config, dataset)
+    weights = [weight for player in game.players.values() for weight in player.weights]
+    trained = [*theirs.generator.parameters(), *theirs.opponent.parameters()]
+    counts = (_count(weights), _count([weight for weight in trained if weight.requires_grad]))
+    return Pair(mine, theirs.step, config.batch, counts)
 
 
-NAMES = ("dcgan", "gan", "dcgan_sampling")
+def _count(weights: list[torch.Tensor]) -> int:
+    return sum(weight.numel() for weight in weights)
+
+
+def digits() -> tuple[np.ndarray, np.ndarray]:
+    data = Images("digits").resolved().open()
+    return data.images, data.labels
+
+
+def unlabelled(pixels: np.ndarray) -> ImageSet:
+    return ImageSet(pixels, np.full(len(pixels), -1), [], "benchmark")
+
+
+def dcgan_pair() -> Pair:
+    pixels, config = images(64, 3), dcgan.Config.photos()
+    return beside(dcgan, config, convolutional.dcgan(pixels, config.batch), unlabelled(pixels))
+
+
+def began_pair() -> Pair:
+    pixels, config = images(32, 1), began.Config()
+    return beside(began, config, pyramid.began(pixels, config.batch), unlabelled(pixels))
+
+
+def wgan_pair() -> Pair:
+    config = wgan.Config(warm_steps=0, warm_every=0)
+    return beside(wgan, config, convolutional.wgan(digits()[0], config.batch))
+
+
+def unrolled_pair() -> Pair:
+    config = unrolled.Config.stacked().replace(lookahead=5)
+    return beside(unrolled, config, plain_unrolled.unrolled(digits()[0], config.batch, config.lookahead))
+
+
+def sampling_pair() -> Pair:
+    config = dcgan.Config.photos().replace(precision=device.precision("auto", device.pick("auto")))
+    model = dcgan.Model(config).eval()
+    theirs = convolutional.dcgan(images(64, 3, 64), 64).generator.eval()
+
+    def sample_plainly() -> object:
+        with torch.no_grad():
+            return theirs(torch.randn(256, 100, 1, 1))
+
+    counts = (_count(list(model.generator.parameters())), _count(list(theirs.parameters())))
+    return Pair(lambda: model.sample(256, seed=0), sample_plainly, 256, counts)
+
+
+def upsampling_pair() -> Pair:
+    """Nearest-neighbour doubling and a 3 x 3 convolution, 64 channels from 16 to 32 px, there and back; both of ours."""
+    where = device.pick("auto")
+    layer = Doubling(64, 64).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    image = torch.randn(32, 64, 16, 16).to(memory_format=torch.channels_last).requires_grad_()
+
+    def there_and_back(double: Callable[[torch.Tensor], torch.Tensor]) -> Step:
+        def step() -> object:
+            with device.autocast("auto", where):
+                made = double(image)
+            return torch.autograd.grad(made.float().square().mean(), [image, *layer.parameters()])
+
+        return step
+
+    def plain(image: torch.Tensor) -> torch.Tensor:
+        return functional.conv2d(functional.interpolate(image, scale_factor=2), layer.weight, layer.bias, padding=1)
+
+    count = _count(list(layer.parameters()))
+    return Pair(there_and_back(layer), there_and_back(plain), 32, (count, count))
+
+
+CASES: dict[str, Callable[[], Pair]] = {
+    "dcgan": dcgan_pair,
+    "gan": lambda: beside(gan, gan.Config(), dense.gan(digits()[0], 64)),
+    "cgan": lambda: beside(cgan, cgan.Config(), convolutional.cgan(*digits(), 64)),
+    "lapgan": lambda: beside(lapgan, lapgan.Config(), pyramid.lapgan(digits()[0], 64)),
+    "infogan": lambda: beside(infogan, infogan.Config(), convolutional.infogan(digits()[0], 128)),
+    "wgan": wgan_pair,
+    "wgan_gp": lambda: beside(wgan_gp, wgan_gp.Config(), convolutional.wgan_gp(digits()[0], 64)),
+    "began": began_pair,
+    "sgan": lambda: beside(sgan, sgan.Config(), dense.sgan(*digits(), 100)),
+    "r3gan": lambda: beside(r3gan, r3gan.Config(), residual.r3gan(digits()[0], 64)),
+    "unrolled": unrolled_pair,
+    "nce": lambda: beside(nce, nce.Config(), dense.nce(256)),
+    "gan_ring": lambda: beside(gan, gan.Config.ring(), dense.gan_ring(256)),
+    "wgan_gp_ring": lambda: beside(wgan_gp, wgan_gp.Config.ring(), dense.wgan_gp_ring(256)),
+    "r3gan_ring": lambda: beside(r3gan, r3gan.Config.ring(), dense.r3gan_ring(256)),
+    "dcgan_sampling": sampling_pair,
+    "upsampling": upsampling_pair,
+}
+
+
+class _Count(TorchDispatchMode):
+    """Floating-point operations of matrix products and convolutions. torch's own counter fails at `autograd.grad`."""
+
+    total = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = func(*args, **(kwargs or {}))
+        if func._overloadpacket in flop_registry:
+            self.total += flop_registry[func._overloadpacket](*args, **(kwargs or {}), out_val=made)
+        return made
 
 
 def _flops(step: Step) -> int:
     step()
-    with FlopCounterMode(display=False) as counter:
+    with _Count() as counter:
         step()
-    return counter.get_total_flops()
+    return counter.total
 
 
 def peak() -> float:
@@ -99,8 +208,9 @@ def peak() -> float:
     return best
 
 
-def measure(name: str, rounds: int) -> dict[str, Any]:
-    mine, theirs, examples, flops = pair(name)
+def measure(name: str, rounds: int, brief: bool) -> dict[str, Any]:
+    mine, theirs, examples, _ = CASES[name]()
+    flops = _flops(mine)
     for _ in range(3):
         mine(), theirs()
     repeat = max(1, int(0.1 / _timed(mine, 1)))
@@ -121,8 +231,8 @@ def measure(name: str, rounds: int) -> dict[str, Any]:
         "peak_gflops": round(max(tops), 1),
         "share_of_peak": round(gflops / max(tops), 3),
         "images_per_s": round(examples / ours_s),
-        "peak_mib": _memory(name, "ours"),
-        "plain_peak_mib": _memory(name, "plain"),
+        "peak_mib": None if brief else _memory(name, "ours"),
+        "plain_peak_mib": None if brief else _memory(name, "plain"),
     }
 
 
@@ -143,7 +253,7 @@ def _memory(name: str, side: str) -> float | None:
 
 
 def _report_memory(name: str, side: str) -> None:
-    mine, theirs, *_ = pair(name, count=False)
+    mine, theirs, *_ = CASES[name]()
     before = _resident("VmRSS")
     # Forgets the peak that building the data and the networks made.
     Path("/proc/self/clear_refs").write_text("5")
@@ -160,9 +270,12 @@ def _resident(field: str) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", nargs="*", default=[])
+    parser.add_argument("--only", nargs="*", choices=list(CASES), default=list(CASES), metavar="NAME")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument(
+        "--brief", action="store_true", help="without the memory that each takes, which takes two processes"
+    )
     parser.add_argument("--memory", nargs=2, help=argparse.SUPPRESS)
     flags = parser.parse_args()
     if flags.memory:
@@ -170,11 +283,12 @@ def main() -> None:
         return
     where = device.pick("auto")
     print(f"{device.describe(where)}; torch {torch.__version__}; Python {platform.python_version()}\n")
-    rows = [measure(name, flags.rounds) for name in flags.only or NAMES]
-    columns = list(rows[0])
-    widths = [max(len(column), *(len(str(row[column])) for row in rows)) for column in columns]
-    for line in [dict(zip(columns, columns)), *rows]:
-        print("  ".join(f"{line[column]!s:>{width}}" for column, width in zip(columns, widths)))
+    rows = []
+    for name in flags.only:
+        rows.append(row := measure(name, flags.rounds, flags.brief))
+        widths = {column: max(len(column), 14) for column in row}
+        for line in [row] if rows[1:] else [dict(zip(row, row)), row]:
+            print("  ".join(f"{line[column]!s:>{width}}" for column, width in widths.items()), flush=True)
     if flags.json:
         flags.json.write_text(json.dumps(rows, indent=2) + "\n")
 

@@ -9,13 +9,18 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from sparring import api
+import torch
+
+from sparring import api, catalogue
+from sparring.core import device
 from sparring.core.config import Config
+from sparring.core.loop import Loop
 from sparring.core.model import Model
 from sparring.core.run import Run
 
@@ -29,6 +34,28 @@ def trained(method: str, config: Config, folder: Path) -> tuple[Model, float]:
     if not result.finished:
         raise SystemExit(130)
     return result.model, Run(folder).lines("timing")[-1]["seconds"]
+
+
+def arena(method: str, config: Config, folder: Path) -> Loop:
+    """A game that has not begun, for rows that look at it while it is played. What was in the folder goes."""
+    shutil.rmtree(folder, ignore_errors=True)
+    where = device.pick(config.device)
+    config = config.replace(data=config.data.resolved(), precision=device.precision(config.precision, where))
+    module = catalogue.find(method).load()
+    torch.manual_seed(config.seed)
+    game = module.Game(module.Model(config), config)
+    return Loop(game, config.data.open(), Run(folder), where, show=False)
+
+
+def stops(loop: Loop, every: int) -> Iterator[tuple[int, dict[str, float]]]:
+    """Plays it; at every so many steps, the step and the log's means since the last stop."""
+    seen: list[dict[str, float]] = []
+    for moment in loop.play():
+        if moment.values:
+            seen.append(moment.values)
+        if moment.step % every == 0 and moment.step and seen:
+            yield moment.step, {name: sum(line[name] for line in seen) / len(seen) for name in seen[0]}
+            seen = []
 
 
 def cell(row: str, key: Any, measure: Callable[[], Any]) -> Any:
@@ -56,8 +83,6 @@ def cell(row: str, key: Any, measure: Callable[[], Any]) -> Any:
 
 def untrained(method: str, config: Config) -> Model:
     """The control: the same networks before the first step."""
-    from sparring import catalogue
-
     resolved = config.replace(data=config.data.resolved(), precision="float32")
     return catalogue.find(method).load().Model(resolved)
 

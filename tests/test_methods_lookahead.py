@@ -253,12 +253,7 @@ def truth(data: Points, points: Tensor) -> Tensor:
     return torch.logsumexp(exponent, 1) - constant
 
 
-SHORT = pytest.mark.xfail(
-    strict=True, reason="on the ring the total variation is 0.18, whatever the steps: not solved yet"
-)
-
-
-@pytest.mark.parametrize("source", ["line", "gaussian", pytest.param("ring", marks=SHORT)])
+@pytest.mark.parametrize("source", ["line", "gaussian", "ring"])
 def test_nce_recovers_density_and_partition_constant(source: str, tmp_path: Path) -> None:
     """Total variation to the truth at most 8 %; Z within 5 % of the integral; moments of samples as the data's."""
     data = Points(source, sigma=0.2 if source == "ring" else 0.0)

@@ -17,12 +17,13 @@ TITLE = "Eight modes and twenty-five, on equal terms"
 STEPS, SECONDS = 10_000, 120
 SETS, SEEDS = ("ring", "grid"), (0, 1, 2, 3, 4)
 CLAIM = (
-    "Ring of 8 Gaussians (sigma 0.01 of the radius) and grid of 25 (sigma a fortieth of the spacing). Both players of every "
-    "game have three hidden layers of 128 units, batches of 256, noise of length 2, falling learning rates and a running "
-    f"average of 0.999; each method has its preset's optimizer. Two budgets: {STEPS:,} generator steps, and {SECONDS} s of wall "
-    "time on one thread (the steps that fit are found by timing the first; what was really taken stands beside). 2,500 samples; "
-    "*high quality*: within 3 sigma of a centre (98.9 % of real points are); a mode is captured if a high-quality sample is "
-    "nearest to it; reverse KL of their histogram from the uniform one, in nats. Means over the seeds, in brackets the worst."
+    "Ring of 8 Gaussians (sigma 0.01 of the radius) and grid of 25 (sigma a fortieth of the spacing). Both players of "
+    "every game have three hidden layers of 128 units, batches of 256, noise of length 2, falling learning rates and "
+    f"a running average of 0.999; each method has its preset's optimizer. Two budgets: {STEPS:,} generator steps, and "
+    f"{SECONDS} s of wall time on one thread (the steps that fit are found by timing the first; what was really taken "
+    "stands beside). 2,500 samples; *high quality*: within 3 sigma of a centre (98.9 % of real points are); a mode is "
+    "captured if a high-quality sample is nearest to it; reverse KL of their histogram from the uniform one, in nats. "
+    "Means over the seeds, in brackets the worst."
 )
 GAMES: dict[str, tuple[str, dict[str, Any]]] = {
     "gan": ("gan", {}),

@@ -27,6 +27,8 @@ class Config(core.Config):
     data: Points = Points("ring", sigma=0.1)
     hidden: tuple[int, ...] = (128, 128, 128)
     """units in each hidden layer of the log density"""
+    input_scale: float = 4.0
+    """the network sees points times this: at 1 it learns broad shapes and is blind to modes that lie close together"""
     spread: float = 1.0
     """standard deviation of the Gaussian noise: it must cover the data"""
     ratio: int = 4
@@ -45,8 +47,9 @@ class Config(core.Config):
         super().__post_init__()
         if self.ratio < 1:
             raise core.UserError(f"--ratio must be at least 1, not {self.ratio}")
-        if not self.spread > 0:
-            raise core.UserError(f"--spread must be above 0, not {self.spread}")
+        for flag, value in (("spread", self.spread), ("input-scale", self.input_scale)):
+            if not value > 0:
+                raise core.UserError(f"--{flag} must be above 0, not {value}")
 
     @classmethod
     @core.preset
@@ -81,7 +84,7 @@ class Model(tasks.Density):
 
     def __init__(self, config: Config):
         super().__init__(config)
-        self.spread, self.dimensions = config.spread, math.prod(config.data.shape)
+        self.spread, self.scale, self.dimensions = config.spread, config.input_scale, math.prod(config.data.shape)
         # Without a bias in its last layer, log Z is the only constant.
         self.network = multilayer.Score(config.data.shape, config.hidden, functional.silu, bias=False)
         self.bell = nn.Parameter(torch.zeros(()))
@@ -89,7 +92,7 @@ class Model(tasks.Density):
 
     def log_unnormalised(self, points: Tensor) -> Tensor:
         """log p0: N x dimensions to N."""
-        return self.network(points).float() - functional.softplus(self.bell) * points.square().sum(1) / 2
+        return self.network(self.scale * points).float() - functional.softplus(self.bell) * points.square().sum(1) / 2
 
     def log_density(self, points: Tensor) -> Tensor:
         return self.log_unnormalised(points) - self.log_partition
