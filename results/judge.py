@@ -1,4 +1,4 @@
-"""The independent digit classifier of the rows: `sparring judge train --data mnist`, trained on first use and kept."""
+"""The independent classifiers of the rows: `sparring judge train --data mnist`, say, trained on first use and kept."""
 
 from __future__ import annotations
 
@@ -15,13 +15,20 @@ from sparring.metrics.frechet import frechet
 
 
 @cache
-def digit_judge() -> tuple[Judge, float]:
-    """The judge, and its accuracy on the 10,000 test digits, which it has never seen."""
-    data = Images("mnist").resolved()
+def judge_of(source: str) -> Judge:
+    """The judge of a known set, trained on its training images on first use and kept."""
+    data = Images(source).resolved()
     found = judge.find(data)
     if found is None:
         found = judge.train(data, show=True)
         judge.keep(found)
+    return found
+
+
+@cache
+def digit_judge() -> tuple[Judge, float]:
+    """The judge, and its accuracy on the 10,000 test digits, which it has never seen."""
+    found = judge_of("mnist")
     images, labels = read(Images("digits").resolved().open(), 10_000, 0)
     assert labels is not None
     return found, (found.classify(images).argmax(1) == labels).float().mean().item()
