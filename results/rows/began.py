@@ -13,7 +13,7 @@ from sparring import api
 from sparring.core.config import Config, to_json
 from sparring.data.images import Images
 from sparring.judging.extractors import extract
-from sparring.metrics.distances import diversity
+from sparring.metrics.nearest import diversity
 
 ORDER = 60
 TITLE = "BEGAN holds its balance, and gamma sets the variety"
