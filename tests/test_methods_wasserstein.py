@@ -438,7 +438,7 @@ def test_the_generator_of_r3gan_sees_the_exchanged_pairs() -> None:
     (wgan, Points("moons"), (perceptron.Generator, critic.Dense)),
     (wgan_gp, Images(size=16), (convolutional.Generator, critic.Strided)),
     (wgan_gp, Points("mixture"), (perceptron.Generator, critic.Dense)),
-    (r3gan, Images(size=16), (residual.Generator, residual.Discriminator)),
+    (r3gan, Images(size=16), (convolutional.Generator, critic.Strided)),
     (r3gan, Points("spiral"), (perceptron.Generator, critic.Dense)),
 ])  # fmt: skip
 def test_networks_suit_the_data_and_scores_are_one_for_each_example(
@@ -465,9 +465,9 @@ def test_networks_suit_the_data_and_scores_are_one_for_each_example(
     (lambda: r3gan.Config(penalty=math.nan), "--penalty must be at least 0"),
     (lambda: r3gan.Config(final_decay=1.0), "--final-decay must be at least 0 and below 1"),
     (lambda: r3gan.Config(widest=0), "--widest must be at least 1"),
-    (lambda: build(r3gan, r3gan.Config.tiny().replace(patch=3)), "--patch 3 does not divide a side of 16 px"),
-    (lambda: build(r3gan, r3gan.Config.tiny().replace(patch=8)), "--patch 8 leaves 2 px"),
-    (lambda: build(r3gan, r3gan.Config.tiny().replace(width=12)), "--width 12 must be a multiple of 8"),
+    (lambda: build(r3gan, r3gan.Config.tiny().replace(backbone="residual", patch=3)), "--patch 3 does not divide a side of 16 px"),
+    (lambda: build(r3gan, r3gan.Config.tiny().replace(backbone="residual", patch=8)), "--patch 8 leaves 2 px"),
+    (lambda: build(r3gan, r3gan.Config.tiny().replace(backbone="residual", width=12)), "--width 12 must be a multiple of 8"),
 ])  # fmt: skip
 def test_bad_settings_are_named_before_training(make: Any, text: str) -> None:
     with pytest.raises(core.UserError, match=text):

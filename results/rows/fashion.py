@@ -43,14 +43,17 @@ GAMES: dict[str, dict[str, Any]] = {
     "infogan": {"width": 24, "dense": 80},
     "wgan": {"width": 24},
     "wgan_gp": {"width": 22},
-    "began": {"width": 46},
+    "began": {"width": 50},
     "sgan": {"hidden": (200, 200), "labelled": 1000},
-    "r3gan": {"width": 40},
+    "r3gan": {"width": 20},
+    "r3gan --backbone residual": {"backbone": "residual", "width": 40},
 }
 
 
 def config(method: str, seed: int) -> Config:
-    chosen = api.starting_point(method).replace(data=Images("fashion_mnist", size=32), seed=seed, **GAMES[method])
+    chosen = api.starting_point(method.split()[0]).replace(
+        data=Images("fashion_mnist", size=32), seed=seed, **GAMES[method]
+    )
     return chosen.replace(watch=False, preview_every=10**9, log_every=1, checkpoint_seconds=3600.0)
 
 
@@ -74,7 +77,7 @@ def compute(work: Path) -> Any:
 def measure(method: str, seed: int, folder: Path) -> dict[str, Any]:
     steps = fitting(method, seed, folder)
     steps -= steps % STOPS
-    loop = arena(method, config(method, seed).replace(steps=steps, log_every=max(1, steps // STOPS)), folder)
+    loop = arena(method.split()[0], config(method, seed).replace(steps=steps, log_every=max(1, steps // STOPS)), folder)
     judge = judge_of("fashion_mnist")
     real = extract(judge, read(Images("fashion_mnist").resolved().open(), 10_000, 1)[0]).features
     curve, spent, began = [], 0.0, time.process_time()
@@ -102,7 +105,7 @@ def measure(method: str, seed: int, folder: Path) -> dict[str, Any]:
 
 def fitting(method: str, seed: int, folder: Path) -> int:
     """The steps that the budget allows; WGAN's long rounds at the start and every 500 steps are counted as they will come."""
-    loop = arena(method, config(method, seed).replace(steps=10**6), folder)
+    loop = arena(method.split()[0], config(method, seed).replace(steps=10**6), folder)
     loop.open_stream()
     game, rounds = loop.game, getattr(loop.config, "warm_rounds", 0)
     game.clock = 1001 if rounds else 0

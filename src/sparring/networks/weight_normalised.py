@@ -35,8 +35,8 @@ class Dense(nn.Module):
 
     def forward(self, value: Tensor) -> Tensor:
         """N x given to N x made."""
-        weight = self.direction * (self.scale / self.direction.norm(dim=1))[:, None]
-        return functional.linear(value, weight, self.bias)
+        # What comes out is scaled, which is far less than the weights.
+        return functional.linear(value, self.direction) * (self.scale / self.direction.norm(dim=1)) + self.bias
 
     @torch.no_grad()
     def calibrate(self, value: Tensor) -> Tensor:
