@@ -27,6 +27,7 @@ from sparring.methods import r3gan, wgan, wgan_gp
 from sparring.metrics.modes import modes
 from sparring.networks import convolutional, critic, perceptron, residual
 
+RESIDUAL = r3gan.Config.tiny().replace(backbone="residual")
 LOGITS = torch.tensor([-3.0, 0.2, 1.5, 40.0]), torch.tensor([2.0, -0.7, 1.5, -40.0])
 
 
@@ -465,9 +466,9 @@ def test_networks_suit_the_data_and_scores_are_one_for_each_example(
     (lambda: r3gan.Config(penalty=math.nan), "--penalty must be at least 0"),
     (lambda: r3gan.Config(final_decay=1.0), "--final-decay must be at least 0 and below 1"),
     (lambda: r3gan.Config(widest=0), "--widest must be at least 1"),
-    (lambda: build(r3gan, r3gan.Config.tiny().replace(backbone="residual", patch=3)), "--patch 3 does not divide a side of 16 px"),
-    (lambda: build(r3gan, r3gan.Config.tiny().replace(backbone="residual", patch=8)), "--patch 8 leaves 2 px"),
-    (lambda: build(r3gan, r3gan.Config.tiny().replace(backbone="residual", width=12)), "--width 12 must be a multiple of 8"),
+    (lambda: build(r3gan, RESIDUAL.replace(patch=3)), "--patch 3 does not divide a side of 16 px"),
+    (lambda: build(r3gan, RESIDUAL.replace(patch=8)), "--patch 8 leaves 2 px"),
+    (lambda: build(r3gan, RESIDUAL.replace(width=12)), "--width 12 must be a multiple of 8"),
 ])  # fmt: skip
 def test_bad_settings_are_named_before_training(make: Any, text: str) -> None:
     with pytest.raises(core.UserError, match=text):

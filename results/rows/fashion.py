@@ -51,7 +51,7 @@ GAMES: dict[str, dict[str, Any]] = {
 
 
 def config(method: str, seed: int) -> Config:
-    chosen = api.starting_point(method.split()[0]).replace(
+    chosen = api.starting_point(method.split(maxsplit=1)[0]).replace(
         data=Images("fashion_mnist", size=32), seed=seed, **GAMES[method]
     )
     return chosen.replace(watch=False, preview_every=10**9, log_every=1, checkpoint_seconds=3600.0)
@@ -77,7 +77,9 @@ def compute(work: Path) -> Any:
 def measure(method: str, seed: int, folder: Path) -> dict[str, Any]:
     steps = fitting(method, seed, folder)
     steps -= steps % STOPS
-    loop = arena(method.split()[0], config(method, seed).replace(steps=steps, log_every=max(1, steps // STOPS)), folder)
+    loop = arena(
+        method.split(maxsplit=1)[0], config(method, seed).replace(steps=steps, log_every=max(1, steps // STOPS)), folder
+    )
     judge = judge_of("fashion_mnist")
     real = extract(judge, read(Images("fashion_mnist").resolved().open(), 10_000, 1)[0]).features
     curve, spent, began = [], 0.0, time.process_time()
@@ -105,7 +107,7 @@ def measure(method: str, seed: int, folder: Path) -> dict[str, Any]:
 
 def fitting(method: str, seed: int, folder: Path) -> int:
     """The steps that the budget allows; WGAN's long rounds at the start and every 500 steps are counted as they will come."""
-    loop = arena(method.split()[0], config(method, seed).replace(steps=10**6), folder)
+    loop = arena(method.split(maxsplit=1)[0], config(method, seed).replace(steps=10**6), folder)
     loop.open_stream()
     game, rounds = loop.game, getattr(loop.config, "warm_rounds", 0)
     game.clock = 1001 if rounds else 0

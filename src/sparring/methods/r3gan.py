@@ -74,8 +74,8 @@ class Config(sight.Config):
     def paper(cls) -> Config:
         """The paper's CIFAR-10 run: 768 channels on each of four maps, two blocks each, 20 million images by batches of 512."""
         return cls(
-            data=Images("cifar10", size=32, channels=3, flip=True), backbone="residual", width=768, widest=1, blocks=2, patch=1, penalty=0.05,
-            batch=512, steps=39_063, ema=0.9999, adam=core.Adam(lr=2e-4, betas=(0.0, 0.9)), final_rate=0.25,
+            data=Images("cifar10", size=32, channels=3, flip=True), backbone="residual", width=768, widest=1, blocks=2,
+            patch=1, penalty=0.05, batch=512, steps=39_063, ema=0.9999, adam=core.Adam(lr=2e-4, betas=(0.0, 0.9)), final_rate=0.25,
         )  # fmt: skip
 
     @classmethod
