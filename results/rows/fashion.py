@@ -45,7 +45,7 @@ GAMES: dict[str, dict[str, Any]] = {
     "wgan_gp": {"width": 22},
     "began": {"width": 50},
     "sgan": {"hidden": (200, 200), "labelled": 1000},
-    "r3gan": {"width": 20},
+    "r3gan": {"width": 28},
     "r3gan --backbone residual": {"backbone": "residual", "width": 40},
 }
 

@@ -23,10 +23,10 @@ CLAIM = (
     "WGAN-GP 959 / 0.73, DCGAN 99 / 3.40, PacDCGAN 1000 / 0.06."
 )
 GAMES: dict[str, tuple[str, dict[str, Any], int]] = {
-    "dcgan": ("dcgan", {}, 28),
-    "dcgan --pack 2": ("dcgan", {"pack": 2}, 28),
+    "dcgan": ("dcgan", {}, 20),
+    "dcgan --pack 2": ("dcgan", {"pack": 2}, 20),
     "wgan_gp": ("wgan_gp", {}, 28),
-    "r3gan": ("r3gan", {}, 56),
+    "r3gan": ("r3gan", {}, 45),
 }
 SAMPLES = 26_000
 

@@ -36,8 +36,6 @@ class Config(sight.Config):
     """DCGAN's generator and a critic of strided convolutions, or the paper's residual networks (images)"""
     width: int = 32
     """channels of both networks' finest map, strided: at half the size; doubled with every halving (images)"""
-    depth: int = 2
-    """strided: convolutions in the generator's coarsest map, as in `dcgan` (images)"""
     widest: int = 4
     """residual: channels grow up to so many times the finest map's (images)"""
     blocks: int = 1
@@ -75,7 +73,8 @@ class Config(sight.Config):
         """The paper's CIFAR-10 run: 768 channels on each of four maps, two blocks each, 20 million images by batches of 512."""
         return cls(
             data=Images("cifar10", size=32, channels=3, flip=True), backbone="residual", width=768, widest=1, blocks=2,
-            patch=1, penalty=0.05, batch=512, steps=39_063, ema=0.9999, adam=core.Adam(lr=2e-4, betas=(0.0, 0.9)), final_rate=0.25,
+            patch=1, penalty=0.05, batch=512, steps=39_063, ema=0.9999, adam=core.Adam(lr=2e-4, betas=(0.0, 0.9)),
+            final_rate=0.25,
         )  # fmt: skip
 
     @classmethod
@@ -113,7 +112,7 @@ class Model(tasks.Sample):
         if not config.data.bounded:
             self.generator = perceptron.Generator(config.latent, config.hidden, shape, bounded=False)
         elif config.backbone == "strided":
-            self.generator = convolutional.Generator(config.latent, shape, config.width, depth=config.depth)
+            self.generator = convolutional.Generator(config.latent, shape, config.width)
         else:
             self.generator = residual.Generator(
                 config.latent, shape, config.width, config.widest, config.blocks, config.patch
