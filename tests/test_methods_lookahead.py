@@ -119,7 +119,9 @@ def test_no_lookahead_is_the_plain_game_bit_for_bit(
     )  # fmt: skip
     torch.manual_seed(0)
     mine = unrolled.Game(unrolled.Model(config), config)
-    plain_config = gan.Config.ring().replace(objective=objective, batch=32, steps=20, optimizer=adam)
+    plain_config = gan.Config.ring().replace(
+        objective=objective, batch=32, steps=20, optimizer=adam, final_rate=config.final_rate
+    )
     plain = gan.Game(gan.Model(plain_config), plain_config)
     plain.model.generator = copy.deepcopy(mine.model.generator)
     plain.discriminator = copy.deepcopy(mine.discriminator)

@@ -31,10 +31,13 @@ def dcgan(images: np.ndarray, batch: int, width: int = 64, latent: int = 100) ->
     return alternate(generator, discriminator, loader(images, batch), (latent, 1, 1))
 
 
-def generator_28(latent: int, width: int) -> nn.Module:
-    """Noise, N x latent x 1 x 1, to pictures of 28 px."""
+def generator_28(latent: int, width: int, depth: int = 0) -> nn.Module:
+    """Noise, N x latent x 1 x 1, to pictures of 28 px; `depth` convolutions of 3 x 3 in the coarsest map."""
+    coarse = [(nn.Conv2d(width * 4, width * 4, 3, 1, 1, bias=False), nn.BatchNorm2d(width * 4), nn.ReLU(True))
+              for _ in range(depth)]  # fmt: skip
     return nn.Sequential(
         nn.ConvTranspose2d(latent, width * 4, 4, 1, 0, bias=False), nn.BatchNorm2d(width * 4), nn.ReLU(True),
+        *(layer for layers in coarse for layer in layers),
         nn.ConvTranspose2d(width * 4, width * 2, 3, 2, 1, bias=False), nn.BatchNorm2d(width * 2), nn.ReLU(True),
         nn.ConvTranspose2d(width * 2, width, 4, 2, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU(True),
         nn.ConvTranspose2d(width, 1, 4, 2, 1, bias=False), nn.Tanh(),
@@ -184,14 +187,19 @@ def wgan(images: np.ndarray, batch: int, width: int = 24, latent: int = 100, rou
     return Plain(step, generator, critic)
 
 
-def wgan_gp(images: np.ndarray, batch: int, width: int = 24, latent: int = 128, rounds: int = 5) -> Plain:
-    critic = nn.Sequential(
+def critic_28(width: int) -> nn.Module:
+    """Pictures of 28 px to a score, without normalisation."""
+    return nn.Sequential(
         nn.Conv2d(1, width, 4, 2, 1), nn.LeakyReLU(0.2, True),
         nn.Conv2d(width, width * 2, 4, 2, 1), nn.LeakyReLU(0.2, True),
         nn.Conv2d(width * 2, width * 4, 3, 2, 1), nn.LeakyReLU(0.2, True),
         nn.Flatten(), nn.Linear(width * 4 * 16, 1),
     )  # fmt: skip
-    return penalised(generator_28(latent, width), critic, loader(images, batch), (latent, 1, 1), rounds, 5e-4, 0.0, 10)
+
+
+def wgan_gp(images: np.ndarray, batch: int, width: int = 24, latent: int = 128, rounds: int = 5) -> Plain:
+    batches, noise = loader(images, batch), (latent, 1, 1)
+    return penalised(generator_28(latent, width), critic_28(width), batches, noise, rounds, 5e-4, 0.0, 10)
 
 
 def penalised(

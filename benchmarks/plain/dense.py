@@ -54,7 +54,7 @@ def wgan_gp_ring(batch: int, rounds: int = 5) -> Plain:
 
 
 def r3gan_ring(batch: int) -> Plain:
-    return relativistic(*plane(), ring(batch, 0.01), 2, 0.1)
+    return relativistic(*plane(), ring(batch, 0.01), (2,), 0.1)
 
 
 class Normalised(nn.Module):
@@ -135,7 +135,7 @@ class Density(nn.Module):
 
     def forward(self, points: Tensor) -> Tensor:
         bell = nn.functional.softplus(self.bell) * (points**2).sum(1) / 2
-        return self.out(self.hidden(points)).view(-1) - bell - self.log_partition
+        return self.out(self.hidden(4 * points)).view(-1) - bell - self.log_partition
 
 
 def nce(batch: int, ratio: int = 4) -> Plain:

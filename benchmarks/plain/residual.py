@@ -1,4 +1,4 @@
-"""R3GAN: residual blocks, zero-centred penalties at real and forged examples."""
+"""R3GAN: zero-centred penalties at real and forged examples; of residual blocks, or of strided convolutions."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmarks.plain.common import Plain, loader
+from benchmarks.plain.convolutional import critic_28, generator_28
 
 
 class Block(nn.Module):
@@ -72,12 +73,17 @@ class Discriminator(nn.Module):
         return self.score((self.layers(image) * self.basis).sum((2, 3)))
 
 
-def r3gan(images: np.ndarray, batch: int, width: int = 24, latent: int = 64) -> Plain:
-    return relativistic(Generator(latent, width), Discriminator(width), loader(images, batch), latent, 1.0)
+def r3gan(images: np.ndarray, batch: int, width: int = 32, latent: int = 64) -> Plain:
+    generator = generator_28(latent, width, depth=2)
+    return relativistic(generator, critic_28(width), loader(images, batch), (latent, 1, 1), 1.0)
+
+
+def r3gan_modern(images: np.ndarray, batch: int, width: int = 24, latent: int = 64) -> Plain:
+    return relativistic(Generator(latent, width), Discriminator(width), loader(images, batch), (latent,), 1.0)
 
 
 def relativistic(
-    generator: nn.Module, discriminator: nn.Module, batches: Iterator[Tensor], latent: int, weight: float
+    generator: nn.Module, discriminator: nn.Module, batches: Iterator[Tensor], noise: tuple[int, ...], weight: float
 ) -> Plain:
     """R3GAN of any networks, as its public code has it."""
     generator_optimizer = torch.optim.Adam(generator.parameters(), lr=1e-3, betas=(0.0, 0.9))
@@ -90,7 +96,7 @@ def relativistic(
     def step() -> object:
         batch = next(batches)
         real = batch.detach().requires_grad_()
-        fake = generator(torch.randn(len(real), latent)).detach().requires_grad_()
+        fake = generator(torch.randn(len(real), *noise)).detach().requires_grad_()
         discriminator_optimizer.zero_grad()
         real_score, fake_score = discriminator(real), discriminator(fake)
         r1, r2 = slope(real, real_score), slope(fake, fake_score)
@@ -99,7 +105,7 @@ def relativistic(
         loss.backward()
         discriminator_optimizer.step()
         generator_optimizer.zero_grad()
-        fake = generator(torch.randn(len(real), latent))
+        fake = generator(torch.randn(len(real), *noise))
         fake_score, real_score = discriminator(fake), discriminator(batch)
         generator_loss = functional.softplus(real_score - fake_score).mean()
         generator_loss.backward()

@@ -82,6 +82,19 @@ def keep_freed_memory() -> None:
             library.mallopt(TRIM_THRESHOLD, 2**31 - 1)
 
 
+def seed(number: int, device: torch.device) -> None:
+    """Seed what random numbers a step draws, on the host and on its device.
+
+    `torch.manual_seed` does so for every kind of device, and keeps a stack trace for each that has not been used yet, at each
+    call: 0.3 ms, a sixteenth of the step of a small game, and memory that is never given back.
+    """
+    torch.default_generator.manual_seed(number)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(number)
+    elif device.type == "mps":
+        torch.mps.manual_seed(number)
+
+
 def synchronize(device: torch.device) -> None:
     """Wait until the device has done all it was asked."""
     if device.type == "cuda":

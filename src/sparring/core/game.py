@@ -83,7 +83,10 @@ class Player(nn.Module):
             weight.grad = None
 
         for part in parts:
-            part.backward(inputs=self.weights)
+            # Gradients are computed in the precision of what they are gradients of: where autocast is on, it would cast
+            # the products of a part that was left in float32.
+            with torch.autocast(part.device.type, enabled=False):
+                part.backward(inputs=self.weights)
             seen.append(part.detach())
         gradients = [weight.grad for weight in self.weights if weight.grad is not None]
         if len(seen) > 1:

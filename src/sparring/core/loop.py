@@ -196,7 +196,7 @@ class Loop:
     def advance(self) -> None:
         """One step: a function of the weights and the clock."""
         game = self.game
-        torch.manual_seed(mix(self.config.seed, distributed.process(), game.clock, game.detours))
+        device.seed(mix(self.config.seed, distributed.process(), game.clock, game.detours), self.where)
         for player in self.players:
             player.measuring = (game.clock + 1) % self.config.log_every == 0
         with device.autocast(self.config.precision, self.where):

@@ -27,6 +27,8 @@ from sparring.losses import adversarial
 from sparring.losses.lookahead import look_ahead
 from sparring.networks import multilayer, unequal
 
+Seen = Tensor | unequal.Columns
+
 
 @dataclass(frozen=True)
 class Config(core.Config):
@@ -166,11 +168,12 @@ class Game(core.Game[Model, Config]):
             return self.forge(self.discriminator(fake))
 
         def loss(weights: Sequence[Tensor]) -> Tensor:
-            return adversarial.discriminator_loss(*self.scores(weights, real, fake))
+            return adversarial.discriminator_loss(*self.scores(weights, *seen))
 
         with torch.autocast(real.device.type, enabled=False):
+            seen = self.seen(real), self.seen(fake)
             ahead = look_ahead(self.discriminator_player, loss, self.config.lookahead, rate)
-            real_score, fake_score = self.scores(ahead, real, fake)
+            real_score, fake_score = self.scores(ahead, *seen)
         if self.config.objective == "minimax":
             return -adversarial.discriminator_loss(real_score, fake_score)
         return self.forge(fake_score)
@@ -180,11 +183,18 @@ class Game(core.Game[Model, Config]):
             return adversarial.saturating(fake_score)
         return adversarial.non_saturating(fake_score)
 
-    def scores(self, weights: Sequence[Tensor], real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+    def seen(self, image: Tensor) -> Seen:
+        """What all passes of these examples share."""
+        unequal_pair = isinstance(self.discriminator, unequal.Discriminator)
+        return unequal.columns(image.transpose(0, 1)) if unequal_pair else image
+
+    def scores(self, weights: Sequence[Tensor], real: Seen, fake: Seen) -> tuple[Tensor, Tensor]:
         """Logits under these weights. Batch norm must not mix real and fake; without it one pass is faster than two."""
         named = dict(zip(self.names, weights))
         if isinstance(self.discriminator, unequal.Discriminator):
-            return functional_call(self.discriminator, named, real), functional_call(self.discriminator, named, fake)
+            real_score, fake_score = (functional_call(self.discriminator, named, (part,)) for part in (real, fake))
+            return real_score, fake_score
+        assert isinstance(real, Tensor) and isinstance(fake, Tensor)
         real_score, fake_score = functional_call(self.discriminator, named, torch.cat([real, fake])).split(len(real))
         return real_score, fake_score
 

@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from sparring.core.errors import UserError
 from sparring.networks.linear import linear
+from sparring.networks.narrow import FromPicture, OntoPicture
 from sparring.networks.upsampling import Doubling
 
 COARSEST = 8
@@ -32,6 +33,11 @@ def coarsest(size: int) -> tuple[int, int]:
     return side, doublings
 
 
+def bent(value: Tensor) -> Tensor:
+    """ELU, in place: then its slope is read off its output, which is three times as fast as from its input."""
+    return functional.elu(value, inplace=True)
+
+
 class Decoder(nn.Module):
     """Code to image.
 
@@ -49,16 +55,16 @@ class Decoder(nn.Module):
         self.first = nn.ModuleList(_same(width, width) for _ in range(2))
         self.doublings = nn.ModuleList(Doubling(width, width) for _ in range(doublings))
         self.seconds = nn.ModuleList(_same(width, width) for _ in range(doublings))
-        self.out = _same(width, shape[0])
+        self.out = OntoPicture(width, shape[0], 3, padding=1)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, code: Tensor) -> Tensor:
         """N x code to N x C x H x W, unbounded."""
         image = self.project(code).view(-1, *self.start).contiguous(memory_format=torch.channels_last)
         for layer in self.first:
-            image = functional.elu(layer(image))
+            image = bent(layer(image))
         for doubling, second in zip(self.doublings, self.seconds):
-            image = functional.elu(second(functional.elu(doubling(image))))
+            image = bent(second(bent(doubling(image))))
         return self.out(image).float()
 
 
@@ -69,7 +75,7 @@ class Encoder(nn.Module):
         super().__init__()
         side, halvings = coarsest(shape[1])
         widths = [width * level for level in range(1, halvings + 2)]
-        self.first = _same(shape[0], width)
+        self.first = FromPicture(shape[0], width, 3, padding=1)
         self.layers = nn.ModuleList(_same(less, more) for less, more in zip([width, *widths], widths))
         self.seconds = nn.ModuleList(_same(count, count) for count in widths)
         self.halvings = nn.ModuleList(nn.Conv2d(count, count, 3, 2, 1) for count in widths[:-1])
@@ -78,11 +84,11 @@ class Encoder(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """N x C x H x W to N x code."""
-        image = functional.elu(self.first(image))
+        image = bent(self.first(image))
         for level, (layer, second) in enumerate(zip(self.layers, self.seconds)):
-            image = functional.elu(second(functional.elu(layer(image))))
+            image = bent(second(bent(layer(image))))
             if level < len(self.halvings):
-                image = functional.elu(self.halvings[level](image))
+                image = bent(self.halvings[level](image))
         return self.code(image.flatten(1))
 
 

@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from sparring.core.errors import UserError
 from sparring.networks.linear import linear
+from sparring.networks.narrow import FEW, FromPicture, ToPicture
 
 Activation = Callable[[Tensor], Tensor]
 
@@ -114,14 +115,16 @@ class Discriminator(nn.Module):
 def _down(channels: tuple[int, int], side: int, kernel: int) -> nn.Conv2d:
     """Halves a side; 7 px and less by a kernel of 3, which takes an odd side too."""
     kernel = kernel if side > 7 else 3
-    return nn.Conv2d(*channels, kernel, 2, (kernel - 1) // 2, bias=False)
+    kind = FromPicture if channels[0] <= FEW else nn.Conv2d
+    return kind(*channels, kernel, 2, (kernel - 1) // 2, bias=False)
 
 
 def _up(channels: tuple[int, int], maps: tuple[int, int], kernel: int) -> nn.ConvTranspose2d:
     """The transpose of `_down`; a kernel of odd side reaches an even side with one more row and column."""
     kernel = kernel if maps[1] > 7 else 3
     more = maps[1] - (2 * maps[0] - 2 - 2 * ((kernel - 1) // 2) + kernel)
-    return nn.ConvTranspose2d(*channels, kernel, 2, (kernel - 1) // 2, output_padding=more, bias=False)
+    kind = ToPicture if channels[1] <= FEW else nn.ConvTranspose2d
+    return kind(*channels, kernel, 2, (kernel - 1) // 2, output_padding=more, bias=False)
 
 
 def initialize(network: nn.Module) -> None:

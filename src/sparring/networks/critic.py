@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from sparring.networks.convolutional import sides
 from sparring.networks.linear import linear
+from sparring.networks.narrow import FEW, FromPicture
 
 
 class Dense(nn.Module):
@@ -52,7 +53,7 @@ class Strided(nn.Module):
         # An odd side is halved by a kernel of odd side.
         kernels = [3 if kernel == 4 and side % 2 else kernel for side in maps]
         self.halvings = nn.ModuleList(
-            nn.Conv2d(given, made, size, 2, (size - 1) // 2)
+            (FromPicture if given <= FEW else nn.Conv2d)(given, made, size, 2, (size - 1) // 2)
             for (given, made), size in zip(pairwise([shape[0], *widths]), kernels)
         )
         self.score = linear(maps[-1] ** 2 * widths[-1], 1)

@@ -11,6 +11,7 @@ from torch.nn import functional
 from sparring.core.errors import UserError
 from sparring.networks.convolutional import initialize
 from sparring.networks.linear import linear
+from sparring.networks.narrow import FromPicture, ToPicture
 
 SLOPE = 0.1
 """of the leaky ReLUs"""
@@ -42,10 +43,9 @@ class Generator(nn.Module):
         self.dense_norm = nn.BatchNorm1d(dense)
         self.project = linear(dense, self.start**2 * 2 * width, bias=False)
         self.norms = nn.ModuleList([nn.BatchNorm2d(2 * width), nn.BatchNorm2d(width)])
-        self.doublings = nn.ModuleList(
-            nn.ConvTranspose2d(given, made, 4, 2, 1, bias=False)
-            for given, made in ((2 * width, width), (width, shape[0]))
-        )
+        self.doublings = nn.ModuleList([
+            nn.ConvTranspose2d(2 * width, width, 4, 2, 1, bias=False), ToPicture(width, shape[0], 4, 2, 1, bias=False)
+        ])  # fmt: skip
         initialize(self)
 
     def forward(self, noise: Tensor) -> Tensor:
@@ -69,7 +69,7 @@ class Trunk(nn.Module):
 
     def __init__(self, shape: tuple[int, ...], width: int, dense: int):
         super().__init__()
-        self.fine = nn.Conv2d(shape[0], width, 4, 2, 1, bias=False)
+        self.fine = FromPicture(shape[0], width, 4, 2, 1, bias=False)
         self.coarse = nn.Conv2d(width, 2 * width, 4, 2, 1, bias=False)
         self.coarse_norm = nn.BatchNorm2d(2 * width)
         self.dense = linear(quarter(shape[1]) ** 2 * 2 * width, dense, bias=False)

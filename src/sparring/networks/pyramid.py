@@ -15,6 +15,7 @@ from torch.nn import functional
 from sparring.core.errors import UserError
 from sparring.networks.dropout import dropout
 from sparring.networks.linear import linear
+from sparring.networks.narrow import FromPicture, OntoPicture
 from sparring.networks.perceptron import Generator as Perceptron
 
 
@@ -89,7 +90,7 @@ class Detail(nn.Module):
         self.channels = channels
         self.first = nn.Conv2d(1 + channels + classes, width, kernel, padding=kernel // 2)
         self.second = nn.Conv2d(width, width, kernel, padding=kernel // 2)
-        self.out = nn.Conv2d(width, channels, min(kernel, 5), padding=min(kernel, 5) // 2)
+        self.out = OntoPicture(width, channels, min(kernel, 5), padding=min(kernel, 5) // 2)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, given: Tensor) -> Tensor:
@@ -113,7 +114,7 @@ class DetailDiscriminator(nn.Module):
     def __init__(self, channels: int, classes: int, side: int, width: int, share: float):
         super().__init__()
         last = (side - 4 - 5) // 2 + 1
-        self.first = nn.Conv2d(channels + classes, width, 5)
+        self.first = FromPicture(channels + classes, width, 5)
         self.second = nn.Conv2d(width, width, 5, 2)
         self.share = share
         self.score = linear(width * last**2, 1)

@@ -7,12 +7,15 @@ Convolutions of 3 x 3 halve and double the sides, with batch norm on both.
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from sparring.networks.convolutional import sides
 from sparring.networks.linear import linear
+from sparring.networks.narrow import OntoPicture
 
 
 class Generator(nn.Module):
@@ -35,14 +38,36 @@ class Generator(nn.Module):
             nn.ConvTranspose2d(*channels, 3, 2, 1, output_padding=large - 2 * small + 1, bias=False)
             for channels, (small, large) in zip(pairwise(widths), pairwise(maps))
         )
-        self.out = nn.Conv2d(width, shape[0], 3, 1, 1)
+        self.out = OntoPicture(width, shape[0], 3, 1, 1)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, noise: Tensor) -> Tensor:
         """N x latent to N x C x H x W in [-1, 1]."""
-        image = functional.relu(self.norms[0](self.project(noise).view(-1, *self.start)))
+        image = self.project(noise).view(-1, *self.start).contiguous(memory_format=torch.channels_last)
+        image = functional.relu(self.norms[0](image))
         for doubling, norm in zip(self.doublings, self.norms[1:]):
             image = functional.relu(norm(doubling(image)))
         return self.out(image).float().tanh()
+
+
+class Columns(NamedTuple):
+    """A map, cut into the squares of 3 x 3 that a convolution of stride 2 sees, one below the other."""
+
+    values: Tensor
+    """(channels 9) x (N side side)"""
+    examples: int
+    """N"""
+    side: int
+    """of the map that the convolution makes"""
+
+
+def columns(maps: Tensor) -> Columns:
+    """Of channels x N x H x H."""
+    channels, count, size, _ = maps.shape
+    side = (size + 1) // 2
+    # As the channels of a single image: what is cut one image after the other takes as long again.
+    cut = functional.unfold(maps.reshape(1, -1, size, size), 3, padding=1, stride=2)
+    return Columns(cut.view(channels, count, 9, -1).transpose(1, 2).reshape(channels * 9, -1), count, side)
 
 
 class Discriminator(nn.Module):
@@ -50,6 +75,9 @@ class Discriminator(nn.Module):
 
     Batch norm takes the statistics of the batch at hand and keeps none: a pass through weights that are looked ahead to leaves
     no trace.
+
+    A convolution of so few channels is a product of its weights with `columns`, and batch norm is layer norm on what comes out:
+    differentiated twice, in float32, both take a fifth of the time. An image's columns serve for all passes.
 
     Args:
         shape: (channels, size, size) of the image.
@@ -64,8 +92,15 @@ class Discriminator(nn.Module):
         self.norms = nn.ModuleList(nn.BatchNorm2d(count, track_running_stats=False) for count in widths[1:])
         self.score = linear(widths[-1] * maps[-1] ** 2, 1)
 
-    def forward(self, image: Tensor) -> Tensor:
-        """N x C x H x W to N logits."""
-        for halving, norm in zip(self.halvings, self.norms):
-            image = functional.leaky_relu(norm(halving(image)), 0.3)
-        return self.score(image.flatten(1)).squeeze(1)
+    def forward(self, image: Tensor | Columns) -> Tensor:
+        """N x C x H x W, or its `columns` with channels first, to N logits."""
+        seen = image if isinstance(image, Columns) else columns(image.transpose(0, 1))
+        maps = seen.values
+        for level, (halving, norm) in enumerate(zip(self.halvings, self.norms)):
+            assert isinstance(halving, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d)
+            seen = columns(maps) if level else seen
+            value = torch.mm(halving.weight.flatten(1), seen.values)
+            value = functional.layer_norm(value, value.shape[1:], eps=norm.eps)
+            value = functional.leaky_relu(torch.addcmul(norm.bias[:, None], value, norm.weight[:, None]), 0.3)
+            maps = value.view(-1, seen.examples, seen.side, seen.side)
+        return self.score(maps.transpose(0, 1).flatten(1)).squeeze(1)

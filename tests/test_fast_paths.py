@@ -1,0 +1,167 @@
+"""What is computed another way because it is faster: equal to the plain form, with all its derivatives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sparring import core
+from sparring.core import device
+from sparring.losses import penalties, pieces
+from sparring.networks import critic, narrow, residual, unequal
+
+# --- convolutions from and to pictures ----------------------------------------------------------------------------------
+
+PAIRS: list[tuple[nn.Module, nn.Module, tuple[int, ...]]] = [
+    (narrow.ToPicture(5, 1, 4, 2, 1), nn.ConvTranspose2d(5, 1, 4, 2, 1), (2, 5, 6, 4)),
+    (narrow.ToPicture(5, 3, 4, 2, 1, bias=False), nn.ConvTranspose2d(5, 3, 4, 2, 1, bias=False), (2, 5, 6, 6)),
+    (narrow.FromPicture(1, 5, 4, 2, 1), nn.Conv2d(1, 5, 4, 2, 1), (2, 1, 12, 8)),
+    (narrow.FromPicture(3, 5, 5, 2, 2, bias=False), nn.Conv2d(3, 5, 5, 2, 2, bias=False), (2, 3, 12, 12)),
+    (narrow.FromPicture(2, 5, 5), nn.Conv2d(2, 5, 5), (2, 2, 12, 12)),
+    (narrow.OntoPicture(5, 1, 3, padding=1), nn.Conv2d(5, 1, 3, padding=1), (2, 5, 8, 8)),
+    (narrow.OntoPicture(5, 2, 5, padding=2), nn.Conv2d(5, 2, 5, padding=2), (2, 5, 8, 12)),
+]
+
+
+@pytest.mark.parametrize(("quick", "plain", "shape"), PAIRS)
+def test_squares_are_the_convolution(
+    quick: nn.Module, plain: nn.Module, shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Values, gradients, and gradients of gradients."""
+    calls: list[int] = []
+    spread = narrow.spread
+    monkeypatch.setattr(narrow, "spread", lambda *given: calls.append(1) or spread(*given))
+    quick.load_state_dict(plain.state_dict())
+    found = [_derivatives(network.double(), torch.Generator().manual_seed(0), shape) for network in (quick, plain)]
+    assert calls
+    for one, other in zip(*found):
+        torch.testing.assert_close(one, other)
+
+
+def _derivatives(network: nn.Module, chance: torch.Generator, shape: tuple[int, ...]) -> list[Tensor]:
+    given = torch.randn(shape, generator=chance, dtype=torch.float64, requires_grad=True)
+    inputs = [given, *network.parameters()]
+    made = network(given)
+    first = torch.autograd.grad(made.pow(3).mean(), inputs, create_graph=True)
+    total = sum((slope.square().sum() for slope in first), torch.zeros(()))
+    return [made, *first, *torch.autograd.grad(total, inputs)]
+
+
+@pytest.mark.parametrize(("size", "kernel", "stride", "padding"), [(14, 4, 2, 1), (28, 3, 2, 1), (12, 4, 3, 0)])
+def test_sizes_that_squares_do_not_tile_take_the_plain_way(size: int, kernel: int, stride: int, padding: int) -> None:
+    assert not narrow.fits(size, kernel, stride, padding)
+    layer = narrow.FromPicture(1, 3, kernel, stride, padding)
+    image = torch.randn(2, 1, size, size, requires_grad=True)
+    assert torch.equal(layer(image), functional.conv2d(image, layer.weight, layer.bias, stride, padding))
+
+
+# --- slopes -------------------------------------------------------------------------------------------------------------
+
+
+def twice(score: Any, examples: Tensor) -> tuple[Tensor, Tensor]:
+    """Scores and squares of slopes by differentiating twice."""
+    places = examples.detach().requires_grad_()
+    scores = score(places)
+    (slope,) = torch.autograd.grad(scores.sum(), places, create_graph=True)
+    return scores, slope.square().flatten(1).sum(1)
+
+
+@pytest.mark.parametrize(("make", "size"), [
+    (lambda: residual.Discriminator((1, 16, 16), 8, 4, 2, 2), 16),
+    (lambda: critic.Strided((1, 16, 16), 8, 5), 16),
+    (lambda: critic.Strided((1, 28, 28), 4, 4), 28),
+    (lambda: critic.Dense((1, 16, 16), (32, 32)), 16),
+], ids=["residual", "strided", "strided 28", "dense"])  # fmt: skip
+def test_slopes_of_linear_pieces_are_those_of_differentiating_twice(make: Any, size: int) -> None:
+    torch.manual_seed(0)
+    network, examples = make(), torch.randn(5, 1, size, size)
+    for weight in network.parameters():
+        weight.data += 0.05 * torch.randn_like(weight)
+    with pieces.Trace(examples) as trace:
+        network(examples)
+    assert trace.known
+    weights = list(network.parameters())
+    losses = {
+        "both": lambda scores, squares: scores.sin().mean() + penalties.slope_from_one(squares),
+        "slopes": lambda scores, squares: penalties.slope_from_zero(squares, 3.0),
+        "scores": lambda scores, squares: scores.square().mean(),
+    }
+    for loss in losses.values():
+        found, expected = (
+            torch.autograd.grad(loss(*way(network, examples)), weights, allow_unused=True)
+            for way in (penalties.scores_and_steepness, twice)
+        )
+        for one, other in zip(found, expected):
+            one, other = (torch.zeros(()) if slope is None else slope for slope in (one, other))
+            torch.testing.assert_close(*torch.broadcast_tensors(one, other), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("score", [
+    lambda x: (x @ torch.ones(3)).tanh(),
+    lambda x: functional.leaky_relu(x).square().sum(1),
+    lambda x: (functional.linear(x, torch.ones(2, 3)) * x[:, :2]).sum(1),
+    lambda x: functional.linear(x, x[:1]).squeeze(1),
+])  # fmt: skip
+def test_what_is_not_known_to_be_linear_in_pieces_is_differentiated_twice(score: Any) -> None:
+    examples = torch.randn(4, 3)
+    with pieces.Trace(examples) as trace:
+        score(examples)
+    assert not trace.known
+    for one, other in zip(penalties.scores_and_steepness(score, examples), twice(score, examples)):
+        assert torch.equal(one, other)
+
+
+# --- looking ahead ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [16, 28])
+def test_columns_are_the_convolutions(size: int) -> None:
+    """Values, gradients, and gradients of gradients, image included."""
+    torch.manual_seed(0)
+    network = unequal.Discriminator((2, size, size), 2).double()
+    for norm in network.norms:
+        assert isinstance(norm, nn.BatchNorm2d)
+        nn.init.normal_(norm.weight, 1, 0.2)
+        nn.init.normal_(norm.bias, 0, 0.2)
+
+    def plain(image: Tensor) -> Tensor:
+        for halving, norm in zip(network.halvings, network.norms):
+            image = functional.leaky_relu(norm(halving(image)), 0.3)
+        return network.score(image.flatten(1)).squeeze(1)
+
+    image = torch.randn(6, 2, size, size, dtype=torch.float64, requires_grad=True)
+    inputs, found = [image, *network.parameters()], []
+    for way in (network, plain):
+        made = way(image)
+        first = torch.autograd.grad(made.pow(3).mean(), inputs, create_graph=True)
+        total = sum((slope.square().sum() for slope in first), torch.zeros(()))
+        found.append([made, *first, *torch.autograd.grad(total, inputs)])
+    for one, other in zip(*found):
+        torch.testing.assert_close(one, other)
+
+
+# --- core ---------------------------------------------------------------------------------------------------------------
+
+
+def test_seed_is_torchs() -> None:
+    torch.manual_seed(7)
+    expected = torch.rand(3)
+    device.seed(7, torch.device("cpu"))
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_what_is_computed_in_float32_is_differentiated_in_float32() -> None:
+    """Also where the step around it is in bfloat16."""
+    torch.manual_seed(0)
+    layer, data = nn.Linear(64, 64), torch.randn(32, 64)
+    player = core.Player(layer, optimizer=core.Sgd(lr=0.0))
+    (expected,) = torch.autograd.grad(layer(data).square().mean(), [layer.weight])
+    with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", enabled=False):
+            loss = layer(data).square().mean()
+        player.minimize(loss)
+    assert torch.equal(layer.weight.grad, expected)
