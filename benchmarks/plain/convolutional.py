@@ -31,13 +31,10 @@ def dcgan(images: np.ndarray, batch: int, width: int = 64, latent: int = 100) ->
     return alternate(generator, discriminator, loader(images, batch), (latent, 1, 1))
 
 
-def generator_28(latent: int, width: int, depth: int = 0) -> nn.Module:
-    """Noise, N x latent x 1 x 1, to pictures of 28 px; `depth` convolutions of 3 x 3 in the coarsest map."""
-    coarse = [(nn.Conv2d(width * 4, width * 4, 3, 1, 1, bias=False), nn.BatchNorm2d(width * 4), nn.ReLU(True))
-              for _ in range(depth)]  # fmt: skip
+def generator_28(latent: int, width: int) -> nn.Module:
+    """Noise, N x latent x 1 x 1, to pictures of 28 px."""
     return nn.Sequential(
         nn.ConvTranspose2d(latent, width * 4, 4, 1, 0, bias=False), nn.BatchNorm2d(width * 4), nn.ReLU(True),
-        *(layer for layers in coarse for layer in layers),
         nn.ConvTranspose2d(width * 4, width * 2, 3, 2, 1, bias=False), nn.BatchNorm2d(width * 2), nn.ReLU(True),
         nn.ConvTranspose2d(width * 2, width, 4, 2, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU(True),
         nn.ConvTranspose2d(width, 1, 4, 2, 1, bias=False), nn.Tanh(),

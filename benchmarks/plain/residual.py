@@ -74,7 +74,7 @@ class Discriminator(nn.Module):
 
 
 def r3gan(images: np.ndarray, batch: int, width: int = 32, latent: int = 64) -> Plain:
-    generator = generator_28(latent, width, depth=2)
+    generator = generator_28(latent, width)
     return relativistic(generator, critic_28(width), loader(images, batch), (latent, 1, 1), 1.0)
 
 

@@ -2,9 +2,10 @@
 
 A few of the noise numbers are codes that must be recoverable from the picture, and so come to mean something without
 any label.
-Differs from the paper in: networks of half the width and a falling learning rate; a running average of the weights is
-shipped (not by the `paper` preset). As in its code, a continuous code is read as the mean of a Gaussian of variance 1,
-and weighs as much as a categorical one.
+Differs from the paper in: noise on what the discriminator and the recogniser see in training, so that a code must change what
+is seen at a glance and cannot hide in details; networks of half the width and a falling learning rate; a running average of the
+weights is shipped (none of it in the `paper` preset). As in its code, a continuous code is read as the mean of a Gaussian of
+variance 1, and weighs as much as a categorical one.
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ class Config(core.Config):
     """lambda of the categorical codes; 0: they mean nothing"""
     continuous_weight: float = 1.0
     """lambda of the continuous codes"""
+    noise_input: float = 0.5
+    """standard deviation of the noise on pictures that the discriminator sees in training; 0: none, as in the paper"""
     width: int = 32
     """channels at half the full size; twice as many at a quarter"""
     dense: int = 512
@@ -57,6 +60,8 @@ class Config(core.Config):
         super().__post_init__()
         if any(categories < 2 for categories in self.categorical):
             raise core.UserError(f"--categorical must be numbers of at least 2, not {self.categorical}")
+        if not self.noise_input >= 0:
+            raise core.UserError(f"--noise-input must be at least 0, not {self.noise_input}")
         if self.continuous < 0 or self.codes == 0:
             raise core.UserError(
                 f"--continuous must be at least 0, and there must be a code: not {self.continuous} "
@@ -72,7 +77,7 @@ class Config(core.Config):
     @core.preset
     def paper(cls) -> Config:
         """The paper's MNIST run: full width, a steady learning rate."""
-        return cls(data=Images("mnist"), width=64, dense=1024, final_rate=1.0, ema=0.0)
+        return cls(data=Images("mnist"), noise_input=0.0, width=64, dense=1024, final_rate=1.0, ema=0.0)
 
     @classmethod
     @core.preset
@@ -230,15 +235,20 @@ class Game(core.Game[Model, Config]):
 
     def judge(self, real: Tensor, fake: Tensor, noise: Tensor, notes: core.Notes) -> Tensor:
         """Real and fake pass one after the other: batch norm must not mix them."""
-        real_score, features = self.score(real), self.model.trunk(fake)
-        fake_score = self.head(features).squeeze(1)
+        features = self.look(fake)
+        real_score, fake_score = self.head(self.look(real)).squeeze(1), self.head(features).squeeze(1)
         notes.note("D(x)", real_score.float().sigmoid().mean())
         notes.note("D(G(z))", fake_score.float().sigmoid().mean())
         return adversarial.discriminator_loss(real_score, fake_score) + self.surprise(features, noise, notes)
 
     def fool(self, fake: Tensor, noise: Tensor) -> Tensor:
-        features = self.model.trunk(fake)
+        features = self.look(fake)
         return adversarial.non_saturating(self.head(features).squeeze(1)) + self.surprise(features, noise, core.Notes())
+
+    def look(self, images: Tensor) -> Tensor:
+        """What the trunk makes of pictures through noise."""
+        blur = self.config.noise_input
+        return self.model.trunk(images + blur * torch.randn_like(images) if blur else images)
 
     def surprise(self, features: Tensor, noise: Tensor, notes: core.Notes) -> Tensor:
         """Equation 5, but for the codes' entropy: lambda times -E log Q(c|x), summed over the codes."""
