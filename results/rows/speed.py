@@ -11,11 +11,11 @@ from typing import Any
 ORDER = 50
 TITLE = "Speed beside a plain PyTorch loop"
 CLAIM = (
-    "`make bench`: one step of each, ours as the training loop takes it (data, seeding, both players, running average), and "
-    "the same networks and batch of 64 in a loop as public tutorials write it, measured in turn in one process; medians. "
-    "*dcgan*: 64 px, width 64. *gan*: the multilayer perceptrons at 28 px, data path included. *dcgan_sampling*: 256 "
-    "pictures of 64 px. Peak: the best bfloat16 product of two square matrices in the same run. Memory: peak of a process "
-    "that takes five steps, above what it held before the first."
+    "`make bench`: one step of each, ours as the training loop takes it (data, seeding, both players, running "
+    "average), and the same networks and batch in a loop as public tutorials write it, measured in turn in one "
+    "process; medians. *dcgan*: 64 px, width 64. *gan*: the multilayer perceptrons at 28 px, data path included. "
+    "*dcgan_sampling*: 256 pictures of 64 px. Peak: the best bfloat16 product of two square matrices in the same run. "
+    "Memory: peak of a process that takes five steps, above what it held before the first."
 )
 
 
