@@ -31,6 +31,7 @@ from sparring.core.config import Config
 from sparring.core.loop import Loop
 from sparring.core.run import Run
 from sparring.data.images import Images, ImageSet
+from sparring.data.points import Points
 from sparring.methods import (
     began,
     cgan,
@@ -170,7 +171,7 @@ CASES: dict[str, Callable[[], Pair]] = {
     "r3gan_modern": lambda: beside(r3gan, r3gan.Config.modern(), residual.r3gan_modern(digits()[0], 64)),
     "unrolled": unrolled_pair,
     "nce": lambda: beside(nce, nce.Config(), dense.nce(256)),
-    "gan_ring": lambda: beside(gan, gan.Config.ring(), dense.gan_ring(256)),
+    "gan_ring": lambda: beside(gan, gan.Config.grid().replace(data=Points("ring")), dense.gan_ring(256)),
     "wgan_gp_ring": lambda: beside(wgan_gp, wgan_gp.Config.ring(), dense.wgan_gp_ring(256)),
     "r3gan_ring": lambda: beside(r3gan, r3gan.Config.ring(), dense.r3gan_ring(256)),
     "dcgan_sampling": sampling_pair,

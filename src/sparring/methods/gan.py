@@ -67,15 +67,17 @@ class Config(sight.Config):
     def ring(cls) -> Config:
         """Eight Gaussians on a ring, in the plane."""
         return cls(
-            data=Points("ring"), latent=2, hidden=(128, 128, 128), maxout=(128, 128, 128), pieces=1, dropout_input=0,
-            dropout=0, batch=256, steps=10_000, precision="float32", final_rate=0.01,
+            data=Points("ring"), latent=2, hidden=(128, 128), maxout=(128, 128), pieces=2, dropout_input=0, dropout=0,
+            batch=256, steps=10_000, precision="float32", optimizer=core.Adam(lr=1e-3, betas=(0.5, 0.999)),
         )  # fmt: skip
 
     @classmethod
     @core.preset
     def grid(cls) -> Config:
-        """Twenty-five Gaussians on a grid, in the plane."""
-        return cls.ring().replace(data=Points("grid"), steps=20_000)
+        """Twenty-five Gaussians on a grid, in the plane: three layers of leaky ReLUs, and a rate that falls further."""
+        return cls.ring().replace(
+            data=Points("grid"), hidden=(128, 128, 128), maxout=(128, 128, 128), pieces=1, final_rate=0.01, steps=20_000
+        )
 
     @classmethod
     @core.preset
