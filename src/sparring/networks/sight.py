@@ -20,7 +20,7 @@ Change = Literal["color", "translation", "cutout"]
 
 @dataclass(frozen=True)
 class Config(core.Config):
-    """A config whose game shows its opponent examples through `Sight`."""
+    """A config whose game shows its opponent what is `seen` of examples, and not the examples themselves."""
 
     pack: int = 1
     """m: examples that the opponent sees at once and gives one score: it sees at a glance when they are all alike (PacGAN)"""

@@ -126,10 +126,11 @@ class Sample(Model):
 
     def scene(self, seed: int, opponent: Opponent) -> Tensor:
         """The preview; where examples are points, beside it what the opponent makes of the plane."""
-        picture, data = self.preview(seed), self.config.data
+        data = self.config.data
         if data.bounded:
-            return picture
-        beside = data.opposed(self.sample(self.preview_count, seed), opponent)
+            return self.preview(seed)
+        examples = self.sample(self.preview_count, seed)
+        picture, beside = data.picture(examples), data.opposed(examples, opponent)
         return picture if beside is None else torch.cat([picture, beside], 3)
 
 
