@@ -15,9 +15,9 @@ from sparring.metrics.frechet import frechet
 
 
 @cache
-def judge_of(source: str) -> Judge:
-    """The judge of a known set, trained on its training images on first use and kept."""
-    data = Images(source).resolved()
+def judge_of(source: str, size: int = 0) -> Judge:
+    """The judge of a known set, at its own size or another, trained on its training images on first use and kept."""
+    data = Images(source, size=size).resolved()
     found = judge.find(data)
     if found is None:
         found = judge.train(data, show=True)

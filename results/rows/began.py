@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from results.judge import digit_judge
+from results.judge import judge_of
 from results.training import arena, cell, stops
 from sparring import api
 from sparring.core.config import Config, to_json
@@ -21,7 +21,7 @@ CLAIM = (
     "`sparring train began --data mnist --data.size 32` at three values of gamma. *M*: the convergence measure, mean "
     "of steps 50 to 100 and of the last 500. *Balance*: L(G(z)) / L(x) over the last 500 steps (mean of one over mean "
     "of the other), which is to be gamma. *Variety*: mean distance of two of 2,000 samples, in pixels and in the "
-    "digit judge's features, over that of real digits."
+    "features of a judge of digits of this size, over that of real digits."
 )
 GAMMAS, SEEDS = (0.3, 0.5, 0.7), (0, 1)
 
@@ -44,7 +44,7 @@ def compute(work: Path) -> Any:
 
 
 def measure(chosen: Config, folder: Path) -> dict[str, float]:
-    loop, judge = arena("began", chosen, folder), digit_judge()[0]
+    loop, judge = arena("began", chosen, folder), judge_of("mnist", 32)
     lines = [means for _, means in stops(loop, 50)]
     last = lines[-10:]
     real = loop.dataset.prepare(loop.dataset.batch(torch.arange(2000), torch.Generator().manual_seed(0)))[0]

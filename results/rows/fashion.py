@@ -23,13 +23,14 @@ from sparring.metrics.prdc import prdc
 
 ORDER = 42
 TITLE = "Side by side: every image method, five minutes each, on Fashion-MNIST"
-MINUTES, STOPS = 5, 6
+MINUTES, STOPS, SIZE = 5, 6, 32
 CLAIM = (
-    f"32 px; every generator has about 0.26 million weights; {MINUTES} minutes of processor time on one thread for "
+    f"{SIZE} px; every generator has about 0.26 million weights; {MINUTES} minutes of processor time on one thread for "
     "each run (wall time where nothing else runs; evaluation not counted), the steps that fit found by timing the "
     "first. The running average is judged by 10,000 samples against 10,000 training images, in the features of "
-    "`sparring judge train --data fashion_mnist`: Fréchet distance, KID times 1,000, precision and recall (k = 3), "
-    "classes with at least 1 % of the samples. Below, the Fréchet distance of 2,000 samples over the budget. Each "
+    f"`sparring judge train --data fashion_mnist --size {SIZE}`: Fréchet distance, KID times 1,000, precision and "
+    "recall (k = 3), classes with at least 1 % of the samples. Below, the Fréchet distance of 2,000 samples over the "
+    "budget. Each "
     "method has its default preset's optimizer and schedule; `sgan`'s generator, which it throws away, is judged as "
     "it is."
 )
@@ -52,7 +53,7 @@ GAMES: dict[str, dict[str, Any]] = {
 
 def config(method: str, seed: int) -> Config:
     chosen = api.starting_point(method.split(maxsplit=1)[0]).replace(
-        data=Images("fashion_mnist", size=32), seed=seed, **GAMES[method]
+        data=Images("fashion_mnist", size=SIZE), seed=seed, **GAMES[method]
     )
     return chosen.replace(watch=False, preview_every=10**9, log_every=1, checkpoint_seconds=3600.0)
 
@@ -80,8 +81,8 @@ def measure(method: str, seed: int, folder: Path) -> dict[str, Any]:
     loop = arena(
         method.split(maxsplit=1)[0], config(method, seed).replace(steps=steps, log_every=max(1, steps // STOPS)), folder
     )
-    judge = judge_of("fashion_mnist")
-    real = extract(judge, read(Images("fashion_mnist").resolved().open(), 10_000, 1)[0]).features
+    judge = judge_of("fashion_mnist", SIZE)
+    real = extract(judge, read(Images("fashion_mnist", size=SIZE).resolved().open(), 10_000, 1)[0]).features
     curve, spent, began = [], 0.0, time.process_time()
     for _ in stops(loop, steps // STOPS):
         spent += time.process_time() - began

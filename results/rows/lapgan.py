@@ -12,6 +12,7 @@ from results.judge import digit_judge
 from results.training import cell, trained
 from sparring import api
 from sparring.core.config import Config, to_json
+from sparring.core.media import fit
 from sparring.core.model import Model
 from sparring.data.images import Images
 from sparring.judging.extractors import extract
@@ -25,8 +26,8 @@ CLAIM = (
     "`sparring train lapgan --data mnist` (7, 14 and 28 px). *Pyramid*: largest difference between 1,000 digits and "
     "what is put together from their pyramids. *Detail*: real digits of one level, doubled, with the detail that the "
     "next level's generator adds, against doubling alone: Fréchet distance to the real digits of that level in the "
-    "digit judge's features, 5,000 of each. Below: whole samples beside those of `gan` (preset `small`) on the same "
-    "data."
+    "digit judge's features, 5,000 of each, all enlarged to 28 px in the same way. Below: whole samples beside those "
+    "of `gan` (preset `small`) on the same data."
 )
 SEEDS = (0, 1)
 
@@ -61,8 +62,10 @@ def digits(count: int, seed: int) -> Tensor:
 
 
 def apart(real: Tensor, made: Tensor) -> float:
+    """The Fréchet distance; smaller pictures are enlarged to what the judge sees."""
     judge = digit_judge()[0]
-    return frechet(extract(judge, real).features, extract(judge, made).features)
+    features = [extract(judge, fit(images, (1, 28, 28))).features for images in (real, made)]
+    return frechet(*features)
 
 
 def levels(model: Model, real: Tensor, given: Tensor) -> list[dict[str, float]]:
