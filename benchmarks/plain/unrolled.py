@@ -34,11 +34,10 @@ def unrolled(images: np.ndarray, batch: int, lookahead: int, latent: int = 256) 
         nn.ConvTranspose2d(16, 8, 3, 2, 1, 1, bias=False), nn.BatchNorm2d(8), nn.ReLU(True),
         nn.Conv2d(8, 2, 3, 1, 1), nn.Tanh(),
     )  # fmt: skip
-    normalise = {"track_running_stats": False}
     discriminator = nn.Sequential(
-        nn.Conv2d(2, 2, 3, 2, 1, bias=False), nn.BatchNorm2d(2, **normalise), nn.LeakyReLU(0.3, True),
-        nn.Conv2d(2, 4, 3, 2, 1, bias=False), nn.BatchNorm2d(4, **normalise), nn.LeakyReLU(0.3, True),
-        nn.Conv2d(4, 8, 3, 2, 1, bias=False), nn.BatchNorm2d(8, **normalise), nn.LeakyReLU(0.3, True),
+        nn.Conv2d(2, 2, 3, 2, 1), nn.LeakyReLU(0.3, True),
+        nn.Conv2d(2, 4, 3, 2, 1), nn.LeakyReLU(0.3, True),
+        nn.Conv2d(4, 8, 3, 2, 1), nn.LeakyReLU(0.3, True),
         nn.Flatten(), nn.Linear(8 * 16, 1),
     )  # fmt: skip
     batches, criterion = endless(Stacks(images), batch), functional.binary_cross_entropy_with_logits

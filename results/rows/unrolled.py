@@ -12,7 +12,7 @@ from sparring.core.config import Config, to_json
 
 ORDER = 58
 TITLE = "Unrolled GAN: more modes with every update looked ahead"
-STEPS, SAMPLES = 3000, 2600
+STEPS, SAMPLES = 2000, 2600
 CLAIM = (
     "Two stacked digits (100 modes), a discriminator of a quarter of the generator's channels: `sparring train "
     f"unrolled --preset stacked`, {STEPS:,} generator steps for every K, {SAMPLES:,} samples (a perfect sampler: 100 "

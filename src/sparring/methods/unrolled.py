@@ -4,7 +4,8 @@ The generator plays against the discriminator as it will be K updates from now, 
 discriminator looks away for a moment.
 Differs from the paper in: the players move in turn, so that the lookahead starts from the discriminator that has just
 moved (and K = 0 is the plain game of `gan`), where the paper's move at once; Adam's eps stands inside the root while
-looking ahead; learning rates fall towards the end; the default preset's networks are small ones for digits.
+looking ahead; learning rates fall towards the end; the default preset's networks are small ones for digits, the
+discriminator's without batch norm.
 """
 
 from __future__ import annotations
@@ -157,7 +158,7 @@ class Game(core.Game[Model, Config]):
         return {"discriminator": discriminator_loss, "generator": generator_loss, **notes.means()}
 
     def judge(self, real: Tensor, fake: Tensor, notes: core.Notes) -> Tensor:
-        real_score, fake_score = self.scores(self.discriminator_player.weights, real, fake)
+        real_score, fake_score = self.scores(self.discriminator_player.weights, self.seen(real, fake))
         notes.note("D(x)", real_score.float().sigmoid().mean())
         notes.note("D(G(z))", fake_score.float().sigmoid().mean())
         return adversarial.discriminator_loss(real_score, fake_score)
@@ -168,12 +169,12 @@ class Game(core.Game[Model, Config]):
             return self.forge(self.discriminator(fake))
 
         def loss(weights: Sequence[Tensor]) -> Tensor:
-            return adversarial.discriminator_loss(*self.scores(weights, *seen))
+            return adversarial.discriminator_loss(*self.scores(weights, seen))
 
         with torch.autocast(real.device.type, enabled=False):
-            seen = self.seen(real), self.seen(fake)
+            seen = self.seen(real, fake)
             ahead = look_ahead(self.discriminator_player, loss, self.config.lookahead, rate)
-            real_score, fake_score = self.scores(ahead, *seen)
+            real_score, fake_score = self.scores(ahead, seen)
         if self.config.objective == "minimax":
             return -adversarial.discriminator_loss(real_score, fake_score)
         return self.forge(fake_score)
@@ -183,19 +184,15 @@ class Game(core.Game[Model, Config]):
             return adversarial.saturating(fake_score)
         return adversarial.non_saturating(fake_score)
 
-    def seen(self, image: Tensor) -> Seen:
-        """What all passes of these examples share."""
+    def seen(self, real: Tensor, fake: Tensor) -> Seen:
+        """Both in one batch, and what all passes of it share."""
+        both = torch.cat([real, fake])
         unequal_pair = isinstance(self.discriminator, unequal.Discriminator)
-        return unequal.columns(image.transpose(0, 1)) if unequal_pair else image
+        return unequal.columns(both.transpose(0, 1)) if unequal_pair else both
 
-    def scores(self, weights: Sequence[Tensor], real: Seen, fake: Seen) -> tuple[Tensor, Tensor]:
-        """Logits under these weights. Batch norm must not mix real and fake; without it one pass is faster than two."""
-        named = dict(zip(self.names, weights))
-        if isinstance(self.discriminator, unequal.Discriminator):
-            real_score, fake_score = (functional_call(self.discriminator, named, (part,)) for part in (real, fake))
-            return real_score, fake_score
-        assert isinstance(real, Tensor) and isinstance(fake, Tensor)
-        real_score, fake_score = functional_call(self.discriminator, named, torch.cat([real, fake])).split(len(real))
+    def scores(self, weights: Sequence[Tensor], seen: Seen) -> tuple[Tensor, Tensor]:
+        """Logits of the real and the forged under these weights."""
+        real_score, fake_score = functional_call(self.discriminator, dict(zip(self.names, weights)), (seen,)).chunk(2)
         return real_score, fake_score
 
     def score(self, examples: Tensor) -> Tensor:
