@@ -51,6 +51,19 @@ def _derivatives(network: nn.Module, chance: torch.Generator, shape: tuple[int, 
     return [made, *first, *torch.autograd.grad(total, inputs)]
 
 
+@pytest.mark.parametrize("quick", [narrow.FromPicture(1, 5, 4, 2, 1), narrow.ToPicture(5, 1, 4, 2, 1)])
+def test_nothing_is_computed_for_an_opponents_weights(quick: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[Any] = []
+    way_back = narrow._way_back
+    monkeypatch.setattr(narrow, "_way_back", lambda *given: found.append(way_back(*given)) or found[-1])
+    given = torch.randn(2, quick.in_channels, 12, 12, requires_grad=True)
+    quick(given).square().sum().backward(inputs=[given])
+    assert found[0][1] is None
+    assert given.grad is not None
+    quick(given).square().sum().backward(inputs=list(quick.parameters()))
+    assert all(weight.grad is not None for weight in quick.parameters())
+
+
 @pytest.mark.parametrize(("size", "kernel", "stride", "padding"), [(14, 4, 2, 1), (28, 3, 2, 1), (12, 4, 3, 0)])
 def test_sizes_that_squares_do_not_tile_take_the_plain_way(size: int, kernel: int, stride: int, padding: int) -> None:
     assert not narrow.fits(size, kernel, stride, padding)
@@ -98,6 +111,18 @@ def test_slopes_of_linear_pieces_are_those_of_differentiating_twice(make: Any, s
         for one, other in zip(found, expected):
             one, other = (torch.zeros(()) if slope is None else slope for slope in (one, other))
             torch.testing.assert_close(*torch.broadcast_tensors(one, other), rtol=1e-4, atol=1e-5)
+
+
+def test_a_dense_critic_is_as_steep_as_the_pieces_that_are_found_in_it() -> None:
+    torch.manual_seed(0)
+    network, examples = critic.Dense((2,), (32, 32)), torch.randn(50, 2)
+    found = []
+    for score in (network, network.__call__):
+        scores, squares = penalties.scores_and_steepness(score, examples)
+        loss = scores.sin().mean() + penalties.slope_from_one(squares)
+        found.append([scores, squares, *torch.autograd.grad(loss, list(network.parameters()))])
+    for one, other in zip(*found):
+        torch.testing.assert_close(one, other)
 
 
 @pytest.mark.parametrize("score", [
@@ -151,6 +176,27 @@ def test_seed_is_torchs() -> None:
     expected = torch.rand(3)
     device.seed(7, torch.device("cpu"))
     assert torch.equal(torch.rand(3), expected)
+
+
+@pytest.mark.parametrize("config", [core.Adam(weight_decay=0.1), core.RmsProp(lr=1e-3), core.Sgd()])
+def test_moving_is_torchs_step(config: Any) -> None:
+    """Bit for bit: also with a weight left out, and after loading."""
+    torch.manual_seed(0)
+    start = [torch.randn(3, 4), torch.randn(5)]
+    quick, usual = ([weight.clone() for weight in start] for _ in range(2))
+    mine, theirs = config.build(quick), config.build(usual)
+    for step in range(8):
+        gradients = [torch.randn(3, 4), None if step == 4 else torch.randn(5)]
+        if step == 6:
+            state, mine = mine.state_dict(), config.build(quick)
+            mine.load_state_dict(state)
+        mine.move(gradients)
+        for weight, gradient in zip(usual, gradients):
+            weight.grad = gradient
+        theirs.step()
+        assert all(torch.equal(one, other) for one, other in zip(quick, usual))
+    for one, other in zip(mine.state_dict()["state"].values(), theirs.state_dict()["state"].values()):
+        assert all(torch.equal(one[name], other[name]) for name in one if one[name] is not None)
 
 
 def test_what_is_computed_in_float32_is_differentiated_in_float32() -> None:

@@ -15,6 +15,7 @@ from typing import Any, Literal, Self, TypeVar, Union
 
 import torch
 
+from sparring.core import optimizers
 from sparring.core.data import Data
 from sparring.core.errors import UserError
 
@@ -36,9 +37,9 @@ class Adam:
     weight_decay: float = 0.0
     """L2 penalty on the weights"""
 
-    def build(self, weights: list[torch.Tensor]) -> torch.optim.Optimizer:
+    def build(self, weights: list[torch.Tensor]) -> optimizers.Adam:
         fused = {weight.device.type for weight in weights} <= {"cpu", "cuda", "mps"}
-        return torch.optim.Adam(
+        return optimizers.Adam(
             weights, lr=self.lr, betas=self.betas, eps=self.eps, weight_decay=self.weight_decay, fused=fused
         )
 
@@ -54,8 +55,8 @@ class Sgd:
     weight_decay: float = 0.0
     """L2 penalty on the weights"""
 
-    def build(self, weights: list[torch.Tensor]) -> torch.optim.Optimizer:
-        return torch.optim.SGD(weights, lr=self.lr, momentum=self.momentum, weight_decay=self.weight_decay)
+    def build(self, weights: list[torch.Tensor]) -> optimizers.Sgd:
+        return optimizers.Sgd(weights, lr=self.lr, momentum=self.momentum, weight_decay=self.weight_decay)
 
 
 @dataclass(frozen=True)
@@ -69,8 +70,8 @@ class RmsProp:
     eps: float = 1e-8
     """keeps the division finite"""
 
-    def build(self, weights: list[torch.Tensor]) -> torch.optim.Optimizer:
-        return torch.optim.RMSprop(weights, lr=self.lr, alpha=self.decay, eps=self.eps, foreach=True)
+    def build(self, weights: list[torch.Tensor]) -> optimizers.RmsProp:
+        return optimizers.RmsProp(weights, lr=self.lr, alpha=self.decay, eps=self.eps, foreach=True)
 
 
 Optimizer = Adam | RmsProp | Sgd

@@ -70,6 +70,13 @@ def autocast(name: str, device: torch.device) -> contextlib.AbstractContextManag
     return torch.autocast(device.type, torch.bfloat16)
 
 
+def as_is(device: torch.device) -> contextlib.AbstractContextManager[object]:
+    """The context in which everything is computed in the precision that it has."""
+    if torch.is_autocast_enabled(device.type):
+        return torch.autocast(device.type, enabled=False)
+    return contextlib.nullcontext()
+
+
 def keep_freed_memory() -> None:
     """Let the C library keep what is freed, up to 32 MiB a piece: a step frees and takes the same sizes again and again.
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
-from sparring.core import distributed
+from sparring.core import device, distributed, optimizers
 from sparring.core.config import Config, Optimizer
 from sparring.core.data import Opponent
 from sparring.core.model import Model
@@ -38,7 +38,8 @@ class Player(nn.Module):
         self.weights = [weight for network in networks for weight in network.parameters()]
         self.config = optimizer
         self._dense: list[Tensor] = []
-        self._optimizer: torch.optim.Optimizer | None = None
+        self._orders: list[list[int]] = []
+        self._optimizer: optimizers.Adam | optimizers.RmsProp | optimizers.Sgd | None = None
         self.careful: str | None = None
         """while the cause of a failure is sought: the player's name, and every loss and gradient is checked"""
         self.measuring = False
@@ -51,13 +52,14 @@ class Player(nn.Module):
         """while the opponent's best response is sought: losses are computed, nothing moves"""
 
     @property
-    def optimizer(self) -> torch.optim.Optimizer:
+    def optimizer(self) -> optimizers.Adam | optimizers.RmsProp | optimizers.Sgd:
         """Works on the weights' memory in the order in which it lies, which a weight that is stored channels-last or by
         input does not show: optimizers copy what is not contiguous to and fro. Made anew when the weights have moved."""
         moved = [dense.data_ptr() != weight.data_ptr() for dense, weight in zip(self._dense, self.weights)]
         if self._optimizer is None or any(moved):
             state = self._optimizer.state_dict() if self._optimizer else None
-            self._dense = [in_memory_order(weight.detach(), weight) for weight in self.weights]
+            self._orders = [memory_order(weight) for weight in self.weights]
+            self._dense = [weight.detach().permute(order) for weight, order in zip(self.weights, self._orders)]
             self._optimizer = self.config.build(self._dense)
             if state:
                 self._optimizer.load_state_dict(state)
@@ -85,10 +87,11 @@ class Player(nn.Module):
         for part in parts:
             # Gradients are computed in the precision of what they are gradients of: where autocast is on, it would cast
             # the products of a part that was left in float32.
-            with torch.autocast(part.device.type, enabled=False):
+            with device.as_is(part.device):
                 part.backward(inputs=self.weights)
             seen.append(part.detach())
-        gradients = [weight.grad for weight in self.weights if weight.grad is not None]
+        found = [weight.grad for weight in self.weights]
+        gradients = [gradient for gradient in found if gradient is not None]
         if len(seen) > 1:
             torch._foreach_div_(gradients, float(len(seen)))
         distributed.average(gradients)
@@ -99,9 +102,9 @@ class Player(nn.Module):
             self.gradient = torch.stack(torch._foreach_norm(gradients)).norm()
         for group in optimizer.param_groups:
             group.update(settings)
-        for dense, weight in zip(self._dense, self.weights):
-            dense.grad = None if weight.grad is None else in_memory_order(weight.grad, weight)
-        optimizer.step()
+        optimizer.move([
+            gradient if gradient is None else gradient.permute(order) for gradient, order in zip(found, self._orders)
+        ])  # fmt: skip
         # Autocast keeps low-precision copies of weights, which are stale from here on.
         torch.clear_autocast_cache()
         return mean
@@ -119,9 +122,14 @@ class Player(nn.Module):
         self.optimizer.load_state_dict(state)
 
 
+def memory_order(tensor: Tensor) -> list[int]:
+    """Its dimensions, from the largest stride to the smallest."""
+    return sorted(range(tensor.dim()), key=tensor.stride, reverse=True)
+
+
 def in_memory_order(tensor: Tensor, like: Tensor) -> Tensor:
     """A view of the tensor whose dimensions go from the largest stride of `like` to the smallest."""
-    return tensor.permute(sorted(range(like.dim()), key=like.stride, reverse=True))
+    return tensor.permute(memory_order(like))
 
 
 class Replay:

@@ -76,6 +76,7 @@ class Stream(Iterator[Any]):
         self.read_ahead = read_ahead
         self._pool = ThreadPoolExecutor(1, "read-ahead") if read_ahead else None
         self._coming: deque[Future[Any]] = deque()
+        self._chance = torch.Generator()
 
     def __next__(self) -> Any:
         batch = self._read(self.position) if self._pool is None else self._next_ahead(self._pool)
@@ -89,8 +90,8 @@ class Stream(Iterator[Any]):
         return self._coming.popleft().result()
 
     def _read(self, position: int) -> Any:
-        chance = generator(self.shuffle.seed, 2, position * self.shuffle.processes + self.shuffle.process)
-        return self.dataset.batch(self.shuffle.index(position), chance)
+        seed = mix(self.shuffle.seed, 2, position * self.shuffle.processes + self.shuffle.process)
+        return self.dataset.batch(self.shuffle.index(position), self._chance.manual_seed(seed))
 
     def _move(self, tensor: Tensor) -> Tensor:
         if self.device.type == "cuda":

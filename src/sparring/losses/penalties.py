@@ -8,14 +8,23 @@ whatever precision the step runs in, for the gradient of a gradient loses too mu
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
+from sparring.core import device
 from sparring.losses import pieces
 
 TINY = 1e-12
 """keeps the derivative of a square root finite at a slope of zero"""
+
+
+@runtime_checkable
+class Steep(Protocol):
+    """An opponent that finds the squares of its slopes itself, as `scores_and_steepness` does."""
+
+    def scores_and_steepness(self, example: Tensor, /) -> tuple[Tensor, Tensor]: ...
 
 
 def scores_and_steepness(score: Callable[[Tensor], Tensor], examples: Tensor) -> tuple[Tensor, Tensor]:
@@ -28,7 +37,9 @@ def scores_and_steepness(score: Callable[[Tensor], Tensor], examples: Tensor) ->
     Returns:
         the scores, N, and the sum over an example's numbers of its gradient's square, N; float32.
     """
-    with torch.autocast(examples.device.type, enabled=False):
+    with device.as_is(examples.device):
+        if isinstance(score, Steep):
+            return score.scores_and_steepness(examples.detach().float())
         places = examples.detach().float().requires_grad_()
         with pieces.Trace(places) as trace:
             scores = score(places)

@@ -34,7 +34,8 @@ class Discriminator(nn.Module):
     def logits(self, image: Tensor) -> Tensor:
         """N x C x H x W to N x classes: a logit of realness under each label."""
         features = self.body.features(image)[-1].permute(0, 2, 3, 1).flatten(1)
-        return self.body.score(features) + self.matching(features)
+        # What all labels share and what is each one's own, in one product.
+        return functional.linear(features, self.body.score.weight + self.matching.weight)
 
     def forward(self, image: Tensor, label: Tensor) -> Tensor:
         """N x C x H x W and N x classes to N logits."""

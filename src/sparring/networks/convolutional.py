@@ -42,7 +42,7 @@ def _sizes() -> list[int]:
 
 
 def leaky(value: Tensor) -> Tensor:
-    return functional.leaky_relu(value, 0.2)
+    return functional.leaky_relu(value, 0.2, inplace=True)
 
 
 class Generator(nn.Module):

@@ -13,6 +13,7 @@ from torch.nn import functional
 from sparring.networks.convolutional import sides
 from sparring.networks.linear import linear
 from sparring.networks.narrow import FEW, FromPicture
+from sparring.networks.steepness import scores_and_steepness
 
 
 class Dense(nn.Module):
@@ -35,6 +36,10 @@ class Dense(nn.Module):
         for layer in self.hidden:
             value = functional.leaky_relu(layer(value), 0.2)
         return self.score(value).squeeze(1)
+
+    def scores_and_steepness(self, example: Tensor) -> tuple[Tensor, Tensor]:
+        """N x shape to N scores and the squares of their slopes, N: what `penalties` finds, in fewer calls."""
+        return scores_and_steepness(example.flatten(1), [*self.hidden, self.score], 0.2)
 
 
 class Strided(nn.Module):

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
+import torch
 from torch import nn
 
 
@@ -15,3 +19,16 @@ def linear(given: int, made: int, bias: bool = True) -> nn.Linear:
     layer = nn.Linear(given, made, bias=bias)
     layer.weight.data = layer.weight.data.t().contiguous().t()
     return layer
+
+
+def wanted(ctx: Any) -> Sequence[bool]:
+    """By which of the tensors that a function was given its way back has to find slopes.
+
+    `ctx.needs_input_grad` names all that there is a use for, and so the opponent's weights on the generator's way back, where
+    nobody asks for them.
+    """
+    try:
+        return [node is not None and torch._C._will_engine_execute_node(node) for node, _ in ctx.next_functions]
+    except RuntimeError:
+        # `autograd.grad` does not say.
+        return ctx.needs_input_grad

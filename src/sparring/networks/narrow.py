@@ -17,6 +17,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.overrides import handle_torch_function, has_torch_function_unary
 
+from sparring.networks.linear import wanted
+
 SQUARE = 4
 FEW = 3
 """channels up to which it is faster"""
@@ -62,7 +64,7 @@ class _Spread(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, slope: Tensor) -> Any:
         value, weight = ctx.saved_tensors
-        return *_way_back(slope, value, weight, ctx.bias, ctx.how, True, ctx.needs_input_grad[:3]), None, None
+        return *_way_back(slope, value, weight, ctx.bias, ctx.how, True, _wanted(ctx)), None, None
 
 
 class _Gather(torch.autograd.Function):
@@ -77,9 +79,14 @@ class _Gather(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, slope: Tensor) -> Any:
         image, weight = ctx.saved_tensors
-        by_image, *others = ctx.needs_input_grad[:3]
+        by_image, *others = _wanted(ctx)
         found = _way_back(slope, image, weight, ctx.bias, ctx.how, False, (False, *others))
         return spread(slope, weight, None, *ctx.how) if by_image else None, *found[1:], None, None
+
+
+def _wanted(ctx: Any) -> tuple[bool, ...]:
+    """Of value, weight and bias."""
+    return (*wanted(ctx), False)[:3]
 
 
 def _way_back(
@@ -89,13 +96,15 @@ def _way_back(
     bias: bool,
     how: tuple[int, int],
     transposed: bool,
-    wanted: tuple[bool, ...],
+    sought: tuple[bool, ...],
 ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
     """Slopes by value, weight and bias, as far as they are wanted."""
     stride, padding = how
+    if not any(sought):
+        return None, None, None
     sizes = [weight.shape[1 if transposed else 0]] if bias else None
     return torch.ops.aten.convolution_backward(
-        slope, value, weight, sizes, [stride] * 2, [padding] * 2, [1, 1], transposed, [0, 0], 1, list(wanted)
+        slope, value, weight, sizes, [stride] * 2, [padding] * 2, [1, 1], transposed, [0, 0], 1, list(sought)
     )
 
 
