@@ -106,10 +106,15 @@ class Game(core.Game[Model, Config]):
         self.generator_player = core.Player(model.generator, optimizer=config.adam)
         for name, start in (("balance", 0.0), ("sum", 0.0), ("lowest", 1e6), ("rate", 1.0)):
             self.register_buffer(name, torch.tensor(start))
+        self.share: float | None = None
+        """`rate` as a number, which a device is asked for only when it may have changed"""
+        self.register_load_state_dict_post_hook(lambda game, _: setattr(game, "share", None))
 
     def step(self, batches: Iterator[ImageBatch]) -> dict[str, Tensor]:
         model, notes = self.model, core.Notes()
-        rate = self.config.adam.lr * self.rate.item()
+        if self.share is None:
+            self.share = self.rate.item()
+        rate = self.config.adam.lr * self.share
         real = self.parts(next(batches).image)
 
         judged = (self.judge(part, model.noise(len(part)), notes) for part in real)
@@ -151,6 +156,7 @@ class Game(core.Game[Model, Config]):
         self.rate.copy_(torch.where(stalled, self.rate / 2, self.rate).clamp(min=self.config.floor))
         self.lowest.copy_(torch.minimum(self.lowest, measure))
         self.sum.zero_()
+        self.share = None
 
     def score(self, examples: Tensor) -> Tensor:
         """-L(v): the better an example is redrawn, the more real it is taken to be."""
