@@ -398,7 +398,6 @@ def test_sgan_learns_from_two_labels_of_each_class(halves: Images, tmp_path: Pat
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(strict=False, reason="not seen to hold yet: at first, 300 steps did not beat the supervised network")
 def test_sgan_beats_the_same_network_on_the_labels_alone(tmp_path: Path) -> None:
     errors = []
     for weight in (1.0, 0.0):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from pathlib import Path
 from typing import Any
@@ -25,21 +26,24 @@ from sparring.networks import critic
 ORDER = 54
 TITLE = "WGAN: the critic's estimate follows the quality of the pictures"
 CLAIM = (
-    "On MNIST, with a steady learning rate as in the paper; 25 stops of a run, evenly spaced: Spearman's rank "
-    "correlation of the critic's estimate (mean since the stop before) with the Fréchet distance of 5,000 samples of "
-    "the generator as it then is, in the digit judge's "
+    "On MNIST, with three tenths of the preset's learning rate, steady as in the paper, so that the pictures improve "
+    "to the end; 25 stops of a run, evenly spaced: Spearman's rank correlation of the critic's estimate (mean since "
+    "the stop before) with the Fréchet distance of 5,000 samples of the generator as it then is, in the digit judge's "
     "features. Control: a GAN with the same two networks (`dcgan`, no deeper map, equal widths), its D loss turned "
     "into an estimate of the Jensen-Shannon divergence, log 2 - loss / 2. Below: both estimates between two Gaussians "
     "of standard deviation 0.5, trained to the end at each shift (a critic of three layers of 64, clipped at 0.1; the "
     "same network as a discriminator)."
 )
 SEEDS = (0, 1, 2)
-STOPS, SAMPLES = 25, 5000
+STOPS, SAMPLES, RATE = 25, 5000, 0.3
 SHIFTS = (0.0, 0.5, 1.0, 2.0, 4.0, 6.0, 8.0)
 
 
 def config(method: str, seed: int) -> Config:
     chosen = api.with_data(api.starting_point(method), "mnist").replace(final_rate=1.0)
+    name = "adam" if method == "dcgan" else "optimizer"
+    optimizer = getattr(chosen, name)
+    chosen = chosen.replace(**{name: dataclasses.replace(optimizer, lr=optimizer.lr * RATE)})
     if method == "dcgan":
         chosen = chosen.replace(width=24, discriminator_width=24, depth=0, steps=4000)
     return chosen.replace(seed=seed, watch=False, preview_every=10**9, log_every=20)
