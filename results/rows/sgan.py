@@ -74,7 +74,8 @@ def supervised(draw: int, work: Path) -> dict[str, float]:
 def render(value: Any) -> str:
     lines = ["| draw of the labels | error | control: labels alone | training, s |", "|---|---|---|---|"]
     for draw, run, control in zip(DRAWS, value["runs"], value["supervised"]):
-        if run and control:
-            lines.append(f"| {draw} | {run['error']:.2%} | {control['error']:.1%} | {run['training_seconds']} |")
+        if run:
+            alone = f"{control['error']:.1%}" if control else "-"
+            lines.append(f"| {draw} | {run['error']:.2%} | {alone} | {run['training_seconds']} |")
     found, controls = ([100 * run["error"] for run in value[name] if run] for name in ("runs", "supervised"))
     return "\n".join(lines) + f"\n\nMean and range: **{spread(found)} %**; labels alone {spread(controls)} %."
