@@ -39,7 +39,7 @@ class Player(nn.Module):
         self.config = optimizer
         self._dense: list[Tensor] = []
         self._orders: list[list[int]] = []
-        self._optimizer: optimizers.Adam | optimizers.RmsProp | optimizers.Sgd | None = None
+        self._optimizer: optimizers.Optimizer | None = None
         self.careful: str | None = None
         """while the cause of a failure is sought: the player's name, and every loss and gradient is checked"""
         self.measuring = False
@@ -52,7 +52,7 @@ class Player(nn.Module):
         """while the opponent's best response is sought: losses are computed, nothing moves"""
 
     @property
-    def optimizer(self) -> optimizers.Adam | optimizers.RmsProp | optimizers.Sgd:
+    def optimizer(self) -> optimizers.Optimizer:
         """Works on the weights' memory in the order in which it lies, which a weight that is stored channels-last or by
         input does not show: optimizers copy what is not contiguous to and fro. Made anew when the weights have moved."""
         moved = [dense.data_ptr() != weight.data_ptr() for dense, weight in zip(self._dense, self.weights)]
@@ -125,11 +125,6 @@ class Player(nn.Module):
 def memory_order(tensor: Tensor) -> list[int]:
     """Its dimensions, from the largest stride to the smallest."""
     return sorted(range(tensor.dim()), key=tensor.stride, reverse=True)
-
-
-def in_memory_order(tensor: Tensor, like: Tensor) -> Tensor:
-    """A view of the tensor whose dimensions go from the largest stride of `like` to the smallest."""
-    return tensor.permute(memory_order(like))
 
 
 class Replay:

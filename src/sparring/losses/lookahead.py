@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from sparring.core import Adam, Player, Sgd
-from sparring.core.game import in_memory_order
+from sparring.core.game import memory_order
 
 Loss = Callable[[Sequence[Tensor]], Tensor]
 
@@ -45,7 +45,7 @@ def look_ahead(player: Player, loss: Loss, rounds: int, lr: float) -> list[Tenso
     if not rounds:
         return list(player.weights)
     assert isinstance(player.config, Adam | Sgd)
-    weights = torch.cat([in_memory_order(weight, weight).reshape(-1) for weight in player.weights])
+    weights = torch.cat([weight.permute(memory_order(weight)).reshape(-1) for weight in player.weights])
     moments = _moments(player)
     for _ in range(rounds):
         (gradient,) = torch.autograd.grad(loss(_unflatten(weights, player.weights)), weights, create_graph=True)
@@ -106,7 +106,7 @@ def _unflatten(flat: Tensor, like: Sequence[Tensor]) -> list[Tensor]:
     """Parts of a flat vector, each in the shape and the memory order of a weight."""
     shaped = []
     for part, weight in zip(flat.split([weight.numel() for weight in like]), like):
-        order = sorted(range(weight.dim()), key=weight.stride, reverse=True)
+        order = memory_order(weight)
         dense = part.view([weight.shape[place] for place in order])
         shaped.append(dense.permute([order.index(place) for place in range(weight.dim())]))
     return shaped
