@@ -20,6 +20,9 @@ from torch.nn import functional
 from sparring.core.errors import UserError
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+DEEP = (".png", ".tif", ".tiff")
+LUMA = (0.299, 0.587, 0.114)
+"""ITU-R BT.601: what red, green and blue add to grey"""
 CLIPS = (".mp4", ".gif", ".webp")
 
 
@@ -29,13 +32,21 @@ class Medium(ABC):
     default: str
     """suffix of a file when the user names none"""
 
+    def deep(self, path: Path) -> bool:
+        """Whether a file holds more than 8 bits for each value."""
+        return False
+
     @abstractmethod
     def load(self, path: Path) -> Tensor:
         """The tensor in a file. Raises UserError when it cannot be read."""
 
     @abstractmethod
-    def save(self, value: Tensor, path: Path) -> Path:
-        """Write the tensor and say where. The suffix chooses the format; `.npy` keeps the raw numbers."""
+    def save(self, value: Tensor, path: Path, deep: bool = False) -> Path:
+        """Write the tensor and say where. The suffix chooses the format; `.npy` keeps the raw numbers.
+
+        Args:
+            deep: with more than 8 bits for each value, where the format can.
+        """
 
 
 class Pictures(Medium):
@@ -44,17 +55,15 @@ class Pictures(Medium):
     default = ".png"
 
     def load(self, path: Path) -> Tensor:
-        try:
-            with PIL.Image.open(path) as image:
-                pixels = np.array(image.convert("L" if image.mode in ("1", "L", "I;16") else "RGB"))
-        except (OSError, ValueError, PIL.Image.DecompressionBombError) as error:
-            raise UserError(f"{path}: not a readable picture ({error})") from None
-        if pixels.ndim == 2:
-            pixels = pixels[:, :, None]
-        return torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 127.5 - 1
+        return load_image(path)
 
-    def save(self, value: Tensor, path: Path) -> Path:
-        return save_image(value, path)
+    def deep(self, path: Path) -> bool:
+        from sparring.core.pictures import is_deep
+
+        return is_deep(path)
+
+    def save(self, value: Tensor, path: Path, deep: bool = False) -> Path:
+        return save_image(value, path, deep=deep)
 
 
 class Clip(Medium):
@@ -66,9 +75,9 @@ class Clip(Medium):
     def load(self, path: Path) -> Tensor:
         raise UserError(f"{path}: no model takes a clip as input yet")
 
-    def save(self, value: Tensor, path: Path) -> Path:
+    def save(self, value: Tensor, path: Path, deep: bool = False) -> Path:
         if path.suffix.lower() not in CLIPS:
-            return save_image(value, path)
+            return save_image(value, path, deep=deep)
         from sparring.core.animation import write_video
 
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -118,8 +127,7 @@ def fit(images: Tensor, shape: tuple[int, ...]) -> Tensor:
         shape: channels, height and width, a square.
     """
     channels, side, _ = shape
-    if images.shape[1] != channels:
-        images = images.mean(1, keepdim=True).expand(-1, channels, -1, -1)
+    images = in_channels(images, channels)
     height, width = images.shape[2:]
     least = min(height, width)
     top, left = (height - least) // 2, (width - least) // 2
@@ -127,6 +135,37 @@ def fit(images: Tensor, shape: tuple[int, ...]) -> Tensor:
     if least == side:
         return images
     return functional.interpolate(images, (side, side), mode="bicubic", antialias=True).clamp(-1, 1)
+
+
+def in_channels(images: Tensor, channels: int) -> Tensor:
+    """Pictures in as many channels as a network takes: on white where they were transparent, in grey, or grey in colours.
+
+    Args:
+        images: N x C x H x W in [-1, 1]; with four channels, the last is how opaque they are.
+        channels: of the result.
+    """
+    if images.shape[1] == channels:
+        return images
+    if images.shape[1] == 4:
+        opaque = (images[:, 3:] + 1) / 2
+        images = images[:, :3] * opaque + (1 - opaque)
+    if images.shape[1] == channels:
+        return images
+    if images.shape[1] == 3:
+        images = (images * images.new_tensor(LUMA).view(1, 3, 1, 1)).sum(1, keepdim=True)
+    return images.mean(1, keepdim=True).expand(-1, channels, -1, -1)
+
+
+def load_image(path: str | Path) -> Tensor:
+    """A picture file as 1 x C x H x W in [-1, 1]: grey, colour, or colour and opacity; upright; with all its bits.
+
+    Raises:
+        UserError: it cannot be read as a picture.
+    """
+    from sparring.core.pictures import read
+
+    values = torch.from_numpy(read(Path(path)))
+    return values.permute(2, 0, 1)[None].contiguous().mul_(2).sub_(1)
 
 
 def grid(images: Tensor, columns: int | None = None, gap: int = 2) -> Tensor:
@@ -141,7 +180,7 @@ def grid(images: Tensor, columns: int | None = None, gap: int = 2) -> Tensor:
     return sheet
 
 
-def save_image(images: Tensor, path: str | Path, columns: int | None = None) -> Path:
+def save_image(images: Tensor, path: str | Path, columns: int | None = None, deep: bool = False) -> Path:
     """Write pictures to a file.
 
     Args:
@@ -149,10 +188,13 @@ def save_image(images: Tensor, path: str | Path, columns: int | None = None) -> 
         path: a picture file (.png, .jpg, .webp, ...), `.npy` for the raw numbers, or a folder (no suffix), which
             receives one numbered .png for each.
         columns: of the grid; a near square by default.
+        deep: in 16 bits for each value, where the format is PNG or TIFF.
 
     Raises:
         UserError: the suffix is unknown, or the file cannot be written.
     """
+    from sparring.core.pictures import write_deep
+
     path = Path(path)
     images = images[None] if images.dim() == 3 else images
     suffix = path.suffix.lower()
@@ -163,7 +205,11 @@ def save_image(images: Tensor, path: str | Path, columns: int | None = None) -> 
         if suffix == ".npy":
             np.save(path, images.detach().float().cpu().numpy())
         elif suffix:
-            to_pil(images[0] if len(images) == 1 else grid(images, columns)[0]).save(path)
+            one = images[0] if len(images) == 1 else grid(images, columns)[0]
+            if deep and suffix in DEEP and one.shape[0] in (1, 3, 4):
+                write_deep(one, path)
+            else:
+                to_pil(one).save(path)
         else:
             for number, image in enumerate(images):
                 to_pil(image).save(path / f"{number:05d}.png")

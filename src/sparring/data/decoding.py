@@ -66,12 +66,12 @@ def each_picture(
         # Read from front to back in this one thread; only decoding is shared out.
         items = ((index, read(index)) for index in source.order)
     with progress_bar(title, len(source.names), shown=len(source.names) > 500) as advance:
-        for result in _in_threads(items, one, workers):
+        for result in in_threads(items, one, workers):
             advance(1)
             yield result
 
 
-def _in_threads(items: Iterable[Item], work: Callable[[Item], Result], workers: int) -> Iterator[Result]:
+def in_threads(items: Iterable[Item], work: Callable[[Item], Result], workers: int) -> Iterator[Result]:
     """Like map, but a few items ahead in threads; results come in the order of the items."""
     ahead: deque[Future[Result]] = deque()
     with ThreadPoolExecutor(workers) as pool:
@@ -102,7 +102,7 @@ def fill(source: Source, recipe: Recipe, images: np.ndarray) -> Contents:
     reasons = [skipped[index] for index in sorted(skipped)]
     check_bad(reasons, len(images), recipe)
     if reasons:
-        _compact(images, np.flatnonzero(good))
+        compact(images, np.flatnonzero(good))
     return Contents(source.labels[good], source.class_names, recipe.source, recipe.settings, reasons)
 
 
@@ -114,12 +114,12 @@ def _decoded(source: Source, recipe: Recipe) -> Iterator[tuple[int, np.ndarray |
         return
     with progress_bar(title, len(source.images), shown=len(source.images) > 5000) as advance:
         work = partial(array_pixels, size=size, channels=channels, fit=fit)
-        for index, result in enumerate(_in_threads(source.images, work, recipe.workers)):
+        for index, result in enumerate(in_threads(source.images, work, recipe.workers)):
             advance(1)
             yield index, result
 
 
-def _compact(images: np.ndarray, kept: np.ndarray) -> None:
+def compact(images: np.ndarray, kept: np.ndarray) -> None:
     """Move the kept images to the front, block by block: none is overwritten before it has moved."""
     for start in range(0, len(kept), 1024):
         block = kept[start : start + 1024]

@@ -18,6 +18,7 @@ from torch import Tensor
 from sparring.core.data import Data, Dataset
 from sparring.core.errors import UserError
 from sparring.data.cache import cached_store
+from sparring.data.cropping import to_floats
 from sparring.data.decoding import Recipe, check_bad, fill, own_shape
 from sparring.data.listing import Arrays, Source, stamp_of
 from sparring.data.sources import open_source
@@ -78,8 +79,7 @@ class ImageSet(Dataset):
 
     def prepare(self, batch: ImageBatch) -> ImageBatch:
         """Bytes to float32 in [-1, 1], N x C x H x W, on whichever device they are; channels stay last in memory."""
-        image = batch.image.permute(0, 3, 1, 2).to(torch.float32)
-        return ImageBatch(image.div_(127.5).sub_(1), batch.label)
+        return ImageBatch(to_floats(batch.image), batch.label)
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,8 @@ READERS: dict[str, Callable[[Path], Source]] = {
     "idx3-ubyte.gz": arrays.open_idx,
 }
 
+ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
+
 
 def known_names() -> list[str]:
     """The data sets that are found, or fetched, by name alone."""
@@ -46,22 +48,62 @@ def open_source(name: str) -> Source:
     """Find out what a source is, and list it. Nothing is decoded yet.
 
     Args:
-        name: a path, or one of `known_names` where no such path exists.
+        name: a path, which may go on inside an archive (`photos.zip/train`), or one of `known_names` where no such path
+            exists.
 
     Raises:
         UserError: missing, empty, damaged, of no known kind, or refused because it claims too much.
     """
     path = Path(name).expanduser()
     try:
-        if not name or not os.path.lexists(path):
+        archive = _archive_above(path)
+        if archive is not None:
+            source: Source = _inside(archive, path.relative_to(archive).as_posix(), name)
+        elif not name or not os.path.lexists(path):
             return _open_known(name, path)
-        source = _open_folder(path) if path.is_dir() else _open_one(path)
+        else:
+            source = _open_folder(path) if path.is_dir() else _open_one(path)
     except OSError as error:
         raise UserError(f"{name}: cannot be read ({error.strerror or error})") from None
     if isinstance(source, Pictures) and not source.names:
         source.close()
         raise UserError(f"{name}: there are no pictures in it (looked for .png, .jpg and the like){_hint(path)}")
     return source
+
+
+def _archive_above(path: Path) -> Path | None:
+    """The archive that a path leads into."""
+    above = next((parent for parent in path.parents if parent.is_file()), None)
+    return above if above is not None and above.name.lower().endswith(ARCHIVES) else None
+
+
+def _inside(archive: Path, folder: str, name: str) -> Pictures:
+    """The pictures of one folder of an archive.
+
+    Raises:
+        UserError: there is no such folder.
+    """
+    whole = _open_one(archive)
+    assert isinstance(whole, Pictures)
+    kept = [index for index, file in enumerate(whole.names) if file.startswith(f"{folder}/")]
+    if not kept:
+        whole.close()
+        folders = sorted({"/".join(file.split("/")[:-1]) for file in whole.names} - {""})
+        near = difflib.get_close_matches(folder, folders, 3) or folders[:5]
+        raise UserError(f"{name}: {archive.name} has no folder {folder!r} with pictures; it has {', '.join(near)}")
+    return picked(whole, kept, folder)
+
+
+def picked(whole: Pictures, kept: list[int], folder: str = "") -> Pictures:
+    """Some pictures of a source, in this order; their names as seen from a folder of it."""
+    names = [whole.names[index].removeprefix(f"{folder}/") for index in kept]
+    labels, class_names = number_labels(folder_labels(names))
+    order = None
+    if whole.order is not None:
+        place = {index: number for number, index in enumerate(kept)}
+        order = [place[index] for index in whole.order if index in place]
+    stamp = stamp_of(whole.stamp, folder, *names)
+    return Pictures(whole.kind, names, labels, class_names, stamp, lambda n: whole.open(kept[n]), order, whole.close)
 
 
 def _open_known(name: str, path: Path) -> Source:

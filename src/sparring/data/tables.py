@@ -11,6 +11,8 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, BinaryIO
 
+import numpy as np
+
 from sparring.core.errors import UserError
 from sparring.data.listing import FILE_LIMIT, Pictures, number_labels, stamp_of, stamp_of_file
 
@@ -24,6 +26,36 @@ def open_table(path: Path) -> Pictures:
     Raises:
         UserError: not readable as such a table.
     """
+    rows, columns = _read_rows(path)
+    file_column = _column(columns, FILE_COLUMNS)
+    label_column = _column(columns, LABEL_COLUMNS)
+    if file_column is None:
+        raise UserError(f"{path}: no column of files: has {columns}, needs one of {', '.join(FILE_COLUMNS)}")
+    labels, class_names = number_labels([_label(row.get(label_column or "")) for row in rows])
+    return _files(path, [str(row.get(file_column) or "") for row in rows], labels, class_names)
+
+
+def open_columns(path: Path, wanted: tuple[tuple[str, ...], ...]) -> list[Pictures]:
+    """A table with several columns of file names, relative to itself: one source for each column.
+
+    Args:
+        path: a CSV, TSV or JSON-lines file.
+        wanted: for each column, the names that it may have.
+
+    Raises:
+        UserError: not readable as such a table, or a column is missing.
+    """
+    rows, columns = _read_rows(path)
+    found = [_column(columns, names) for names in wanted]
+    if None in found:
+        needs = " and ".join(names[0] for names in wanted)
+        raise UserError(f"{path}: its columns are {', '.join(columns)}; needed are {needs}")
+    unknown = np.full(len(rows), -1, np.int64)
+    return [_files(path, [str(row.get(column or "") or "") for row in rows], unknown, []) for column in found]
+
+
+def _read_rows(path: Path) -> tuple[list[dict[str, Any]], list[str]]:
+    """The rows of a table, at least one, and the names of its columns."""
     try:
         text = path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -31,14 +63,11 @@ def open_table(path: Path) -> Pictures:
     rows = _json_rows(text, path) if path.suffix.lower() == ".jsonl" else _csv_rows(text, path)
     if not rows:
         raise UserError(f"{path}: the table has no rows")
-    columns = list(dict.fromkeys(column for row in rows for column in row))
-    file_column = _column(columns, FILE_COLUMNS)
-    label_column = _column(columns, LABEL_COLUMNS)
-    if file_column is None:
-        raise UserError(f"{path}: no column of files: has {columns}, needs one of {', '.join(FILE_COLUMNS)}")
-    names = [str(row.get(file_column) or "") for row in rows]
+    return rows, list(dict.fromkeys(column for row in rows for column in row))
+
+
+def _files(path: Path, names: list[str], labels: np.ndarray, class_names: list[str]) -> Pictures:
     files = [path.parent / name for name in names]
-    labels, class_names = number_labels([_label(row.get(label_column or "")) for row in rows])
     stamp = stamp_of(stamp_of_file(path), *(stamp_of_file(file) if file.is_file() else file for file in files))
     return Pictures("table", names, labels, class_names, stamp, lambda index: open_file(files[index]))
 
