@@ -243,6 +243,8 @@ def resume(arguments: Arguments) -> int:
 
 def _report(result: Result) -> int:
     """Say where everything lies and what to do next."""
+    from sparring.core.model import verbs
+
     if not result.finished:
         _complain(f"stopped at step {result.step}, saved; `sparring resume {result.folder}` goes on")
         return 130
@@ -250,15 +252,16 @@ def _report(result: Result) -> int:
         print(f"{name:<10} {path}")
     print(f"model      {result.folder / 'model.safetensors'}")
     print("\nTry next:")
-    for command in ("apply {} sample --out samples.png", "apply {} interpolate --out walk.gif", "evaluate {}"):
-        print(f"  sparring {command.format(result.folder)}")
+    for verb in list(verbs(type(result.model)).values())[:2]:
+        print(f"  sparring apply {result.folder} {verb.name} {verb.example}")
+    print(f"  sparring evaluate {result.folder}")
     return 0
 
 
 # --- apply --------------------------------------------------------------------------------------------------------------
 
 
-def apply(arguments: Arguments) -> None:
+def apply(arguments: Arguments) -> int:
     """Use a trained model: sparring apply RUN VERB [flags]; without VERB, show what it can do."""
     path, rest = _first(
         arguments, "RUN", "sparring apply RUN [VERB] [flags]; without VERB, shows what the model can do"
@@ -272,17 +275,18 @@ def apply(arguments: Arguments) -> None:
         print(
             "\n".join(f"{verb.summary}\n  sparring apply {path} {verb.name} {verb.example}" for verb in known.values())
         )
-        return
+        return 0
     if rest[0] not in known:
         near = difflib.get_close_matches(rest[0], known, 1)
         hint = f"did you mean {near[0]!r}? " if near else ""
         _usage(f"this model has no verb {rest[0]!r}; {hint}it can {', '.join(known)}")
     verb = known[rest[0]]
-    tyro.cli(_callable(verb, model), prog=f"sparring apply {path} {verb.name}", args=rest[1:])
+    return tyro.cli(_callable(verb, model), prog=f"sparring apply {path} {verb.name}", args=rest[1:])
 
 
-def _callable(verb: Verb, model: Model) -> Callable[..., None]:
+def _callable(verb: Verb, model: Model) -> Callable[..., int]:
     """A function with the verb's own flags, with files in the place of media, that saves what the verb gives."""
+    from sparring import batch
     from sparring.core import device
     from sparring.core.media import medium
 
@@ -293,12 +297,14 @@ def _callable(verb: Verb, model: Model) -> Callable[..., None]:
     own = {"out": Path | None, "device": str}
     defaults = {"out": None, "device": "auto"}
 
-    def call(**values: Any) -> None:
+    def call(**values: Any) -> int:
         out, where = values.pop("out"), values.pop("device")
         model.to(device.pick(where))
-        for name, kind in media.items():
-            values[name] = kind.load(values[name]).to(model.device)
-        _deliver(verb.function(model, **values), hints["return"], out, verb.name, model)
+
+        def deliver(made: Any, path: Path | None, deep: bool) -> None:
+            _deliver(made, hints["return"], path, verb.name, model, deep)
+
+        return 2 if batch.on_files(model, verb.function, values, media, out, deliver) else 0
 
     parameters = [item.replace(annotation=kinds[item.name], kind=inspect.Parameter.KEYWORD_ONLY) for item in given]
     parameters += [
@@ -308,18 +314,17 @@ def _callable(verb: Verb, model: Model) -> Callable[..., None]:
     call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     call.__annotations__ = {**kinds, **own}
     doc = inspect.getdoc(verb.function) or ""
+    many = " A folder of pictures, or a film, in the place of a picture: each is worked on." if media else ""
     call.__doc__ = (
         doc
         + ("" if "Args:" in doc else "\n\nArgs:")
-        + (
-            "\n    out: file (or folder) to write; its suffix chooses the format."
-            "\n    device: auto, cpu, cuda, mps, ...\n"
-        )
+        + f"\n    out: file (or folder) to write; its suffix chooses the format.{many}"
+        + "\n    device: auto, cpu, cuda, mps, ...\n"
     )
     return call
 
 
-def _deliver(value: Any, hint: Any, out: Path | None, name: str, model: Model) -> None:
+def _deliver(value: Any, hint: Any, out: Path | None, name: str, model: Model, deep: bool = False) -> None:
     """Save what has a medium, print what has not."""
     from torch import Tensor
 
@@ -327,13 +332,13 @@ def _deliver(value: Any, hint: Any, out: Path | None, name: str, model: Model) -
 
     if (kind := medium(hint)) is not None:
         drawn = value if value.dim() == 4 or (out and out.suffix == ".npy") else model.config.data.picture(value)
-        print(kind.save(drawn, out or Path(f"{name}{kind.default}")))
+        print(kind.save(drawn, out or Path(f"{name}{kind.default}"), deep))
         return
     fields = typing.get_type_hints(type(value), include_extras=True) if hasattr(value, "_fields") else {}
     for field, field_hint in fields.items():
         item = getattr(value, field)
         if medium(field_hint):
-            _deliver(item, field_hint, out, name, model)
+            _deliver(item, field_hint, out, name, model, deep)
         else:
             shown = (
                 [[round(number, 4) for number in row] for row in item.tolist()] if isinstance(item, Tensor) else item

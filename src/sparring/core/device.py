@@ -7,6 +7,7 @@ import ctypes
 import functools
 import platform
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -100,6 +101,15 @@ def seed(number: int, device: torch.device) -> None:
         torch.cuda.manual_seed(number)
     elif device.type == "mps":
         torch.mps.manual_seed(number)
+
+
+@contextlib.contextmanager
+def seeded(number: int, device: torch.device) -> Iterator[None]:
+    """Random numbers from this seed; afterwards the generators are where they were."""
+    where = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=where):
+        seed(number, device)
+        yield
 
 
 def synchronize(device: torch.device) -> None:

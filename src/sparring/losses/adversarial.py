@@ -65,3 +65,18 @@ def relativistic(better: Tensor, worse: Tensor) -> Tensor:
         better, worse: logits of the two sides of the pairs, in the same order.
     """
     return softplus(worse.float() - better.float()).mean()
+
+
+def least_squares(real: Tensor, fake: Tensor) -> Tensor:
+    """(E (D(x) - 1)^2 + E D(G(z))^2) / 2. Mao et al. 2016, arXiv:1611.04076, equation 9 with a = 0, b = 1.
+
+    Args:
+        real: the discriminator's values of real examples, of any shape.
+        fake: of generated ones.
+    """
+    return ((real.float() - 1).square().mean() + fake.float().square().mean()) / 2
+
+
+def least_squares_generator(fake: Tensor) -> Tensor:
+    """E (D(G(z)) - 1)^2: as Zhu et al. 2017, section 3.2, without the half of Mao et al."""
+    return (fake.float() - 1).square().mean()

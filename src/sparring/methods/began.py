@@ -28,9 +28,9 @@ class Config(core.Config):
     """N_h: length of the noise vector, uniform in [-1, 1], and of the autoencoder's code"""
     width: int = 16
     """n: channels of every map; the encoder has as many more after each halving"""
-    gamma: float = 0.5
+    gamma: float = 0.7
     """gamma: error on forgeries over error on real pictures that is held, from 0 to 1; higher is more varied"""
-    gain: float = 0.01
+    gain: float = 0.5
     """lambda_k: how fast k follows"""
     adam: core.Adam = core.Adam(lr=1e-3, betas=(0.5, 0.999))
     patience: int = 1000
@@ -58,7 +58,7 @@ class Config(core.Config):
     def paper(cls) -> Config:
         """The paper's networks at 64 px: 128 channels, codes of 64, batches of 16."""
         return cls(
-            data=Images(size=64), latent=64, width=128, gain=0.001, adam=core.Adam(lr=1e-4, betas=(0.9, 0.999)),
+            data=Images(size=64), latent=64, width=128, gamma=0.5, gain=0.001, adam=core.Adam(lr=1e-4, betas=(0.9, 0.999)),
             patience=20_000, floor=0.2, batch=16, steps=200_000, ema=0.0,
         )  # fmt: skip
 

@@ -2,6 +2,9 @@
 
 from sparring.tasks.classify import Classify
 from sparring.tasks.density import Density
+from sparring.tasks.inpaint import Inpaint
 from sparring.tasks.sample import Sample
+from sparring.tasks.translate import Translate
+from sparring.tasks.upscale import Upscale
 
-__all__ = ["Classify", "Density", "Sample"]
+__all__ = ["Classify", "Density", "Inpaint", "Sample", "Translate", "Upscale"]
