@@ -196,9 +196,12 @@ def test_every_verb_runs_from_the_shipped_weights_alone(
     assert found
     shown = tmp_path / "image.png"
     save_image(torch.rand(3, 20, 30) * 2 - 1, shown)
+    hole = torch.full((1, 20, 30), -1.0)
+    hole[:, 5:12, 8:20] = 1
+    files = {"image.png": str(shown), "mask.png": str(save_image(hole, tmp_path / "mask.png"))}
     for verb in found.values():
         out = tmp_path / f"{verb.name}.png"
-        flags = [str(shown) if word == "image.png" else word for word in verb.example.split()]
+        flags = [files.get(word, word) for word in verb.example.split()]
         del flags[flags.index("--out") :]
         assert cli.run(["apply", str(alone), verb.name, *flags, "--out", str(out), "--device", "cpu"]) == 0
         assert out.stat().st_size > 100

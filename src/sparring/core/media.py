@@ -66,6 +66,24 @@ class Pictures(Medium):
         return save_image(value, path, deep=deep)
 
 
+class Masks(Medium):
+    """1 x 1 x H x W, 1 in a hole and 0 elsewhere: a black picture with white holes, or one that is transparent there."""
+
+    default = ".png"
+
+    def load(self, path: Path) -> Tensor:
+        image = load_image(path)
+        hole = image[:, 3:] < 0
+        if not hole.any():
+            hole = in_channels(image, 1) >= 0
+        if not hole.any():
+            raise UserError(f"{path}: the mask has no hole; holes are white, or transparent")
+        return hole.float()
+
+    def save(self, value: Tensor, path: Path, deep: bool = False) -> Path:
+        return save_image(value.float() * 2 - 1, path)
+
+
 class Clip(Medium):
     """T x C x H x W in [-1, 1], one after another: a video by suffix .mp4, .gif or .webp; otherwise a grid."""
 
@@ -87,6 +105,8 @@ class Clip(Medium):
 
 Image = Annotated[Tensor, Pictures()]
 """N x C x H x W in [-1, 1]"""
+Mask = Annotated[Tensor, Masks()]
+"""1 x 1 x H x W: 1 in a hole, 0 elsewhere"""
 Frames = Annotated[Tensor, Clip()]
 """T x C x H x W in [-1, 1]"""
 
