@@ -204,7 +204,8 @@ def load(path: str | Path, device_name: str = "cpu") -> Model:
     """
     file = Path(path)
     if file.is_dir():
-        read_description(file)
+        if not (file / "model.safetensors").exists():
+            read_description(file)
         file = file / "model.safetensors"
     device.keep_freed_memory()
     card = checkpoint.read_card(file)

@@ -713,6 +713,37 @@ def _show_story(story: Story) -> None:
     print(f"\npage  {story.page}")
 
 
+# --- convert ------------------------------------------------------------------------------------------------------------
+
+
+def convert(arguments: Arguments) -> None:
+    """Make a model of weights that others have trained: sparring convert FILE --as METHOD --out RUN."""
+
+    def make(
+        files: tyro.conf.Positional[tuple[Path, ...]],
+        out: Path,
+        method: Annotated[str, tyro.conf.arg(name="as")],
+    ) -> None:
+        """Make a model of weights that others have trained. Files are read as tensors and never run.
+
+        Args:
+            files: .pth, .pt or .safetensors: for cyclegan one generator, or both, there and back.
+            out: folder of the run to make, or a .safetensors file.
+            method: whose networks they are: cyclegan or pix2pix (generators of the PyTorch repository of their authors), or
+                srgan (BasicSR's MSRResNet, x2 and x4).
+        """
+        from sparring import api
+        from sparring.convert import convert as made_of
+        from sparring.core.model import verbs
+
+        path = made_of(list(files), method, out)
+        print(f"model      {path}\n\nTry next:")
+        for verb in list(verbs(type(api.load(path))).values())[:2]:
+            print(f"  sparring apply {path} {verb.name} {verb.example}")
+
+    _parse(make, "convert", arguments)
+
+
 # --- doctor ---------------------------------------------------------------------------------------------------------------
 
 
@@ -744,5 +775,6 @@ COMMANDS: dict[str, Callable[[Arguments], int | None]] = {
     "diagnose": diagnose,
     "data": data,
     "judge": judge,
+    "convert": convert,
     "doctor": doctor,
 }

@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 
 from sparring import core, tasks
-from sparring.core.media import in_channels
 from sparring.core.schedule import flat_then_linear
 from sparring.data.unpaired import DomainBatch, Domains
 from sparring.losses import adversarial
@@ -43,6 +42,8 @@ class Config(core.Config):
     keeps colours"""
     pool: int = 50
     """forgeries that a discriminator's pool holds"""
+    two_way: bool = True
+    """whether the model also has the way back; one that was converted from others' weights may not"""
     adam: core.Adam = core.Adam(lr=4e-4, betas=(0.5, 0.999))
     steady: float = 0.5
     """share of the run after which the learning rate falls, to nothing at the end"""
@@ -89,7 +90,7 @@ class Model(tasks.Translate):
         super().__init__(config)
         count = config.data.shape[0]
         self.there = Translator(count, count, config.width, config.blocks)
-        self.home = Translator(count, count, config.width, config.blocks)
+        self.home = Translator(count, count, config.width, config.blocks) if config.two_way else None
 
     @property
     def channels(self) -> tuple[int, int]:
@@ -108,7 +109,8 @@ class Model(tasks.Translate):
 
     @contextmanager
     def steadied(self, network: tasks.translate.Network, image: Tensor) -> Iterator[None]:
-        with held(self.there if network == self.forth else self.home, image):
+        translator = self.home if network is self.home and self.home is not None else self.there
+        with held(translator, image):
             yield
 
     @core.verb("image.png --out back.png")
@@ -119,6 +121,8 @@ class Model(tasks.Translate):
             image: a picture of any size.
             size: its shorter side while it is worked on; 0: the picture's own.
         """
+        if self.home is None:
+            raise core.UserError("this model knows one direction only: it was converted from the weights of one")
         return self.through(self.home, image, size, *self.channels)
 
     def shown(self, seed: int) -> list[Tensor]:
@@ -127,8 +131,8 @@ class Model(tasks.Translate):
         index = torch.randperm(len(dataset), generator=chance)[:8]
         first, second = dataset.prepare(dataset.batch(index, chance))
         with self.using():
-            there, home = self.there(first.to(self.device)), self.home(second.to(self.device))
-        return [in_channels(row.cpu(), first.shape[1]) for row in (first, there, second, home)]
+            rows = [first, self.there(first.to(self.device)).cpu()]
+            return rows if self.home is None else [*rows, second, self.home(second.to(self.device)).cpu()]
 
 
 class Game(core.Game[Model, Config]):
@@ -136,11 +140,13 @@ class Game(core.Game[Model, Config]):
 
     def __init__(self, model: Model, config: Config):
         super().__init__(model, config)
-        shape = config.data.shape
+        if model.home is None:
+            raise core.UserError("--no-two-way: a cycle needs both ways; models of one way can be used, not trained")
+        self.home, shape = model.home, config.data.shape
         made = [Patches(shape[0], config.field, config.discriminator_width, False, shape[1]) for _ in range(2)]
         self.first_discriminator, self.second_discriminator = made
         self.first_pool, self.second_pool = Pool(config.pool, shape), Pool(config.pool, shape)
-        self.generator_player = core.Player(model.there, model.home, optimizer=config.adam)
+        self.generator_player = core.Player(model.there, self.home, optimizer=config.adam)
         self.first_player = core.Player(self.first_discriminator, optimizer=config.adam)
         self.second_player = core.Player(self.second_discriminator, optimizer=config.adam)
 
@@ -167,17 +173,17 @@ class Game(core.Game[Model, Config]):
         self, first: Tensor, second: Tensor, forged: list[tuple[Tensor, Tensor]], notes: core.Notes
     ) -> Tensor:
         """Equation 3, and the identity term of section 5.2."""
-        model, config = self.model, self.config
-        there, home = model.there(first), model.home(second)
+        forth, back, config = self.model.there, self.home, self.config
+        there, home = forth(first), back(second)
         forged.append((there.detach(), home.detach()))
         fooled = adversarial.least_squares_generator(self.second_discriminator(there))
         fooled = fooled + adversarial.least_squares_generator(self.first_discriminator(home))
-        cycle = (model.home(there) - first).abs().mean() + (model.there(home) - second).abs().mean()
+        cycle = (back(there) - first).abs().mean() + (forth(home) - second).abs().mean()
         notes.note("fooled", fooled / 2)
         notes.note("cycle", cycle / 2)
         loss = fooled + config.cycle * cycle
         if config.identity and config.cycle:
-            kept = (model.there(second) - second).abs().mean() + (model.home(first) - first).abs().mean()
+            kept = (forth(second) - second).abs().mean() + (back(first) - first).abs().mean()
             notes.note("identity", kept / 2)
             loss = loss + config.identity * config.cycle * kept
         return loss
