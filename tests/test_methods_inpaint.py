@@ -49,8 +49,8 @@ class Smooth(inpaint.Inpaint):
         colour = (images * known).sum((2, 3), keepdim=True) / known.sum((2, 3), keepdim=True)
         return colour.expand_as(images)
 
-    def holes(self, count: int) -> Tensor:
-        return masks.centre(count, SIZE, HERE)
+    def holes(self, count: int, device: torch.device) -> Tensor:
+        return masks.centre(count, SIZE, device)
 
 
 def gradient(height: int, width: int, channels: int = 1) -> Tensor:
@@ -107,7 +107,7 @@ def test_overlap_weights_sum() -> None:
     """A hole of h px, and a rim of o px that weighs w: h^2 + w ((h + 2 o)^2 - h^2), and nothing outside the middle."""
     settings = config(overlap=2, overlap_weight=10.0)
     game = context_encoder.Game(context_encoder.Model(settings), settings)
-    hole = game.model.holes(3)
+    hole = game.model.holes(3, HERE)
     weight = game.weights(hole)
     assert weight.sum((1, 2, 3)).tolist() == [12**2 + 10 * (16**2 - 12**2)] * 3
     assert weight.unique().tolist() == [0, 1, 10]
@@ -124,7 +124,7 @@ def test_the_reconstruction_is_the_weighted_mean_of_squares() -> None:
     settings = config(overlap=2, overlap_weight=4.0, adversarial_weight=0.0, reconstruction_weight=1.0)
     game = context_encoder.Game(context_encoder.Model(settings), settings)
     assert [*game.players] == ["generator_player"]
-    real, hole = torch.zeros(2, 1, 32, 32), game.model.holes(2)
+    real, hole = torch.zeros(2, 1, 32, 32), game.model.holes(2, HERE)
     fake = torch.zeros(2, 1, 16, 16)
     fake[:, :, 2:-2, 2:-2] = 1
     loss = game.joint(real, hole, fake, sparring.core.Notes())
@@ -135,7 +135,7 @@ def test_the_reconstruction_is_the_weighted_mean_of_squares() -> None:
 def test_the_network_does_not_see_into_holes(holes: str) -> None:
     filler = model(holes=holes)
     torch.manual_seed(0)
-    hole, image = filler.holes(4), torch.rand(4, 1, SIZE, SIZE) * 2 - 1
+    hole, image = filler.holes(4, HERE), torch.rand(4, 1, SIZE, SIZE) * 2 - 1
     other = torch.where(hole > 0, torch.rand(4, 1, SIZE, SIZE) * 2 - 1, image)
     assert not other.equal(image)
     assert filler.seen(image, hole).equal(filler.seen(other, hole))
@@ -146,7 +146,7 @@ def test_the_network_does_not_see_into_holes(holes: str) -> None:
 def test_a_hole_is_seen_in_the_mean_colour_of_the_rest(holes: str) -> None:
     filler = model(holes=holes)
     torch.manual_seed(0)
-    hole, image = filler.holes(1), torch.rand(1, 1, SIZE, SIZE) * 2 - 1
+    hole, image = filler.holes(1, HERE), torch.rand(1, 1, SIZE, SIZE) * 2 - 1
     inside = filler.seen(image, hole)[:, :1][hole > 0]
     assert inside.allclose(image[hole == 0].mean().expand_as(inside), atol=1e-5)
 

@@ -2,9 +2,10 @@
 
 An encoder-decoder learns what belongs into a hole from what is around it: near the truth on average, and such that a
 discriminator does not see where it was filled.
-Differs from the paper in: a hole is filled with the mean colour of what is left of its picture, not of all pictures; half the
-width and a bottleneck of fewer units in the default preset (`paper` has the 4,000 of the released code); rates fall towards
-the end, and a running average of the weights is shipped. For holes of other shapes than the middle square, the network is
+Differs from the paper in: a hole is filled with the mean colour of what is left of its picture, not of all pictures; in the
+default preset, half the width, a bottleneck of fewer units and no more weight on the overlap than on the hole, since seams are
+taken off where pictures are filled (`paper` has the 4,000 units of the released code, and the weight); rates fall towards the
+end, and a running average of the weights is shipped. For holes of other shapes than the middle square, the network is
 told where they are and makes the whole picture, and the discriminator sees the picture with its holes filled.
 """
 
@@ -35,8 +36,8 @@ class Config(core.Config):
     overlap: int = 7
     """pixels around a hole that are seen and made nevertheless, so that the filling joins on; the centre's hole is smaller
     by them"""
-    overlap_weight: float = 10.0
-    """weight of these pixels in the reconstruction"""
+    overlap_weight: float = 1.0
+    """weight of these pixels in the reconstruction; 10 in the paper"""
     reconstruction_weight: float = 0.999
     """weight of the squared error"""
     adversarial_weight: float = 0.001
@@ -71,7 +72,8 @@ class Config(core.Config):
     def paper(cls) -> Config:
         """The released code's networks at 128 px: 64 to 512 channels, a bottleneck of 4,000, constant rates."""
         return cls(
-            width=64, bottleneck=4000, discriminator_width=64, batch=64, steps=100_000, ema=0.0, final_rate=1.0,
+            overlap_weight=10.0, width=64, bottleneck=4000, discriminator_width=64, batch=64, steps=100_000, ema=0.0,
+            final_rate=1.0,
         )  # fmt: skip
 
     @classmethod
@@ -102,10 +104,10 @@ class Model(tasks.Inpaint):
             channels + self.whole, config.data.shape, config.width, config.bottleneck, self.whole
         )
 
-    def holes(self, count: int) -> Tensor:
+    def holes(self, count: int, device: torch.device) -> Tensor:
         if not self.whole:
-            return masks.centre(count, self.window, self.device, self.overlap)
-        return (masks.blocks if self.kind == "blocks" else masks.free)(count, self.window, self.device)
+            return masks.centre(count, self.window, device, self.overlap)
+        return (masks.blocks if self.kind == "blocks" else masks.free)(count, self.window, device)
 
     def seen(self, image: Tensor, hole: Tensor) -> Tensor:
         """What the network is given: holes in the mean colour of the rest; and where they are, if that changes."""
@@ -142,7 +144,7 @@ class Game(core.Game[Model, Config]):
         model, config, notes = self.model, self.config, core.Notes()
         fall = linear(1, config.final_rate, self.progress)
         image = next(batches).image
-        real, holes = self.parts(image), self.parts(model.holes(len(image)))
+        real, holes = self.parts(image), self.parts(model.holes(len(image), image.device))
         fake = core.Replay(model.generator, [model.seen(part, hole) for part, hole in zip(real, holes)])
 
         if config.adversarial_weight:

@@ -2,9 +2,10 @@
 
 A network fills holes in the middle of a square window; pictures and holes are of any size. So holes that lie together are first
 looked at whole, in windows that are reduced (or, where the network fills only a square of one size, enlarged) until the hole
-fits their middle; long ones in a row of windows. What was much reduced is then filled again at twice the resolution, and
-again, by windows that slide from the rim of the hole inwards: each sees what was filled before. Windows fade into each other,
-and what a network errs by at the rim is spread over the hole and taken off, so that no seam is left there.
+fits their middle; long ones in a row of windows, from the rim inwards, each of which sees what was filled before. What was much
+reduced is then filled again at twice the resolution, and again, as far from the rim as a window sees enough of the picture
+there: farther in, nothing is known of what is so small. Windows fade into each other, and what a network errs by at the rim is
+spread over the hole and taken off, so that no seam is left there.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ SWEEPS = 8
 """rounds in which a value is made the mean of its neighbours, at every resolution"""
 CHUNK = 16
 """windows filled at a time"""
+ENOUGH = 0.25
+"""share of a window that is known where details are worth adding"""
 
 
 class Box(NamedTuple):
@@ -40,6 +43,16 @@ class Box(NamedTuple):
     @property
     def side(self) -> int:
         return max(self.bottom - self.top, self.right - self.left)
+
+    def grown(self, by: int, height: int, width: int) -> Box:
+        """With as much more on every side, as far as the picture goes."""
+        return Box(
+            max(0, self.top - by), min(height, self.bottom + by), max(0, self.left - by), min(width, self.right + by)
+        )
+
+    def of(self, image: Tensor) -> Tensor:
+        """That part of a picture, N x C x H x W: a view."""
+        return image[:, :, self.top : self.bottom, self.left : self.right]
 
 
 class Inpaint(Model):
@@ -65,7 +78,7 @@ class Inpaint(Model):
         """
 
     @abstractmethod
-    def holes(self, count: int) -> Tensor:
+    def holes(self, count: int, device: torch.device) -> Tensor:
         """Holes as in training, from the clock's seed: count x 1 x window x window."""
 
     @verb("image.png mask.png --out filled.png")
@@ -85,8 +98,15 @@ class Inpaint(Model):
 
     def _filled(self, image: Tensor, hole: Tensor) -> Tensor:
         """In the picture's own channels: what a grey network makes is given the colours around."""
+        part = bounds(hole)
+        part = part.grown(2 * part.side + self.window, image.shape[2], image.shape[3])
+        result = image.clone()
+        part.of(result).copy_(self._part(part.of(image), part.of(hole)))
+        return result
+
+    def _part(self, image: Tensor, hole: Tensor) -> Tensor:
         rough = membrane(image, 1 - hole)
-        state = State(in_channels(rough, self.config.data.shape[0]).clone(), hole.clone())
+        state = State(in_channels(rough, self.config.data.shape[0]).clone(), hole)
         for own in together(hole):
             self._fill(state, own)
         if state.image.shape[1] == image.shape[1]:
@@ -99,36 +119,45 @@ class Inpaint(Model):
         box = bounds(own)
         scale = min(box.side, 4 * CELL * depth(own)) / self.core
         scale = max(scale, 1.0 if self.whole else CELL / self.core)
-        self._pass(state, own, box, scale)
+        self._pass(state, own, box, scale, again=False)
         while scale >= 2:
             scale /= 2
-            self._pass(state, own, box, scale)
+            self._pass(state, own, box, scale, again=True)
 
-    def _pass(self, state: State, own: Tensor, box: Box, scale: float) -> None:
-        """Fill these holes by windows of `scale` times the network's, ring after ring, the rim's first."""
+    def _pass(self, state: State, own: Tensor, box: Box, scale: float, again: bool) -> None:
+        """Fill these holes by windows of `scale` times the network's, ring after ring, the rim's first.
+
+        Args:
+            again: they are filled already; what is far from the rim stays.
+        """
         core = max(1, round(self.core * scale))
         margin = max(1, round((self.window - self.core) * scale / 2))
-        rows, columns = starts(box.top, box.bottom, core), starts(box.left, box.right, core)
-        total, weight = torch.zeros_like(state.image), torch.zeros_like(own)
+        more = core // 2 if again else 0
+        rows, columns = starts(box.top - more, box.bottom + more, core), starts(box.left - more, box.right + more, core)
+
+        def wanted(corner: tuple[int, int]) -> bool:
+            if not within(own, corner, core).any():
+                return False
+            around = within(state.hole, (corner[0] - margin, corner[1] - margin), core + 2 * margin)
+            return not again or around.mean().item() <= 1 - ENOUGH
+
+        image, inside, unfilled = (box.of(each) for each in (state.image, own, state.unfilled))
+        before, total, weight = image.clone(), torch.zeros_like(image), torch.zeros_like(inside)
         for ring in rings(len(rows), len(columns)):
-            corners = [
-                corner for row, column in ring if within(own, corner := (rows[row], columns[column]), core).any()
-            ]
+            corners = [corner for row, column in ring if wanted(corner := (rows[row], columns[column]))]
             for first in range(0, len(corners), CHUNK):
                 part = corners[first : first + CHUNK]
-                made = self._windows(state, part, core, margin)
-                for corner, one in zip(part, made):
-                    lay(total, weight, one, corner)
-            reached = (weight > 0) & (own > 0.5)
-            state.image = torch.where(reached, total / weight.clamp(min=1e-6), state.image)
-            state.unfilled = state.unfilled * ~reached
+                for (top, left), made in zip(part, self._windows(state, part, core, margin)):
+                    lay(total, weight, made, (top - box.top, left - box.left))
+            share = inside * (weight.clamp(max=1) if again else weight.sign())
+            image.copy_(torch.lerp(before, total / weight.clamp(min=1e-6), share))
+            unfilled.mul_(share == 0)
 
     def _windows(self, state: State, corners: list[tuple[int, int]], core: int, margin: int) -> Tensor:
         """The cores that begin at these corners, filled: N x C x core x core."""
-        side, count = core + 2 * margin, len(corners)
+        side, layers = core + 2 * margin, (state.image, state.hole, state.unfilled)
         seen = torch.cat([
-            cut(torch.cat([state.image, state.hole, state.unfilled], 1), top - margin, left - margin, side)
-            for top, left in corners
+            torch.cat([cut(layer, top - margin, left - margin, side) for layer in layers], 1) for top, left in corners
         ])  # fmt: skip
         image, (hole, unfilled) = seen[:, :-2], seen[:, -2:].chunk(2, 1)
         middle = torch.zeros_like(hole)
@@ -146,7 +175,6 @@ class Inpaint(Model):
         made = made + membrane(image - made, known)
         made = torch.where(missing > 0, made, image)
         made = functional.interpolate(made, (side, side), mode="bilinear", antialias=True)
-        assert len(made) == count
         return made[:, :, margin:-margin, margin:-margin]
 
     def preview(self, seed: int) -> Tensor:
@@ -157,7 +185,7 @@ class Inpaint(Model):
         images = dataset.prepare(dataset.batch(index, chance))[0].to(self.device)
         with torch.random.fork_rng([]):
             torch.random.default_generator.manual_seed(seed)
-            hole = self.holes(len(images))
+            hole = self.holes(len(images), torch.device("cpu")).to(self.device)
         with self.using():
             filled = torch.lerp(images, self.complete(images, hole), hole)
         rows = torch.cat([torch.lerp(images, torch.zeros_like(images), hole), filled, images])
@@ -168,12 +196,12 @@ class State:
     """A picture while it is filled.
 
     Args:
-        image: 1 x C x H x W, with guesses in the holes.
+        image: 1 x C x H x W, with guesses in the holes; changed.
         hole: 1 x 1 x H x W, 1 in holes.
     """
 
     def __init__(self, image: Tensor, hole: Tensor):
-        self.image, self.hole, self.unfilled = image, hole, hole
+        self.image, self.hole, self.unfilled = image, hole, hole.clone()
 
 
 def checked(image: Tensor, mask: Tensor) -> Tensor:
