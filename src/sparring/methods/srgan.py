@@ -55,7 +55,7 @@ class Config(core.Config):
     """learning rate of both players once they spar"""
     final_rate: float = 0.1
     """share of each of the two learning rates that is left at the end of its phase"""
-    steps: int = 5000
+    steps: int = 15_000
     """generator updates in the whole run"""
 
     def __post_init__(self) -> None:
