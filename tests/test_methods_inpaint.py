@@ -40,6 +40,7 @@ class Smooth(inpaint.Inpaint):
     def __init__(self, settings: Any, whole: bool = True, overlap: int = 0):
         Model.__init__(self, settings)
         self.whole, self.overlap, self.core = whole, overlap, SIZE // 2 - (0 if whole else 2 * overlap)
+        self.mirror = False
         self.nothing = torch.nn.Parameter(torch.zeros(1))
         self.seen: list[Tensor] = []
 
@@ -235,6 +236,14 @@ def test_a_hole_that_fits_is_filled_by_one_window_around_it() -> None:
     window = image[:, :, 8:40, 8:40]
     inside = mask[:, :, 8:40, 8:40] > 0
     assert filled[:, :, 8:40, 8:40][inside].allclose(smooth.complete(window, smooth.seen[0])[inside], atol=1e-5)
+
+
+def test_pictures_in_the_mirror_are_filled_mirrored() -> None:
+    filler = model()
+    filler.mirror = True
+    image = torch.rand(1, 1, 48, 48, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    mask = box(48, 48, 16, 32, 16, 32)
+    assert filler.inpaint(image.flip(3), mask.flip(3)).flip(3).allclose(filler.inpaint(image, mask), atol=1e-4)
 
 
 def test_errors_at_the_rim_are_taken_off() -> None:

@@ -54,7 +54,7 @@ class Config(core.Config):
     """share of both learning rates that is left at the end"""
     batch: int = 32
     """examples in a batch (on each process)"""
-    steps: int = 4000
+    steps: int = 7000
     """generator updates in the whole run"""
 
     def __post_init__(self) -> None:
@@ -97,6 +97,7 @@ class Model(tasks.Inpaint):
         super().__init__(config)
         channels, size, _ = config.data.shape
         self.kind, self.whole, self.overlap = config.holes, config.holes != "centre", config.overlap
+        self.mirror = config.data.flip
         self.core = size // 2 if self.whole else size // 2 - 2 * config.overlap
         if self.core < 1:
             raise core.UserError(f"--overlap {config.overlap} leaves no hole in pictures of {size} px")

@@ -56,7 +56,7 @@ class Box(NamedTuple):
 
 
 class Inpaint(Model):
-    """A network that fills holes. A subclass sets `core`, `overlap` and `whole`, and says how windows are completed."""
+    """A network that fills holes. A subclass sets the fields below, and says how windows are completed."""
 
     core: int
     """side of the middle of a window, in which holes are filled"""
@@ -64,6 +64,8 @@ class Inpaint(Model):
     """pixels around a hole that the network makes too"""
     whole: bool
     """whether holes of any shape are filled; otherwise the middle is, as a whole"""
+    mirror: bool
+    """whether the network knows mirrored pictures too: then the mean of both views is taken, which is nearer to the truth"""
 
     @property
     def window(self) -> int:
@@ -171,6 +173,8 @@ class Inpaint(Model):
             asked = torch.zeros_like(missing)
             asked[:, :, inset : inset + self.core, inset : inset + self.core] = 1
         made = self.complete(image, asked)
+        if self.mirror:
+            made = (made + self.complete(image.flip(3), asked.flip(3)).flip(3)) / 2
         known = widened(asked, self.overlap) * (1 - missing)
         made = made + membrane(image - made, known)
         made = torch.where(missing > 0, made, image)
