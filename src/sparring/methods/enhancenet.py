@@ -1,10 +1,11 @@
 """EnhanceNet. Sajjadi et al., "Single Image Super-Resolution Through Automated Texture Synthesis", 2017. arXiv:1612.07919
 
 A generator adds detail to a bicubic enlargement so that its features, its textures and a discriminator take it for real.
-Differs from the paper in: small networks by default, which first learn by mean squared error for a share of the run and spar
-with less weight; the rate falls; a running average of the weights is shipped; when the discriminator waits is our
-choice; without VGG19's weights, features are those of fixed random ones. The `paper` preset has the paper's networks, losses
-and rates and wants VGG19's weights. `e`, `p` and `pa` are the paper's ablations at the default's size, `pat` is the default.
+Differs from the paper in: small networks by default, which first learn by mean squared error for a share of the run, then
+spar with less weight and stay held to the pixels; the rate falls; a running average of the weights is shipped; when the
+discriminator waits is our choice; without VGG19's weights, features are those of fixed random ones. The `paper` preset has
+the paper's networks, losses and rates and wants VGG19's weights. `e`, `p` and `pa` are the paper's ablations at the default's
+size, `pat` is the default.
 """
 
 from __future__ import annotations
@@ -41,8 +42,9 @@ class Config(core.Config):
     """channels of the discriminator's finest map; doubled with every halving"""
     features: str = vgg.RANDOM
     """what perception and textures are compared in: a file of torchvision's VGG19 weights (.pth, .safetensors), or random"""
-    pixels: float = 0.0
-    """E: weight of the mean squared error of pixels"""
+    pixels: float = 4.0
+    """E: weight of the mean squared error of pixels; the paper's P, PA and PAT have none, but random features want it: those
+    after a pooling leave patterns of a few pixels free"""
     perceptual: tuple[float, float] = (2e-1, 2e-2)
     """P: weights of the mean squared error of features after the second and the fifth pooling"""
     texture: tuple[float, float, float] = (3e-7, 1e-6, 1e-6)
@@ -98,8 +100,8 @@ class Config(core.Config):
     def paper(cls) -> Config:
         """The paper's ENet-PAT; wants VGG19's weights, as vgg19-dcbb9e9d.pth unless --features says otherwise."""
         return cls(
-            data=Photos(size=128), width=64, discriminator_width=32, features="vgg19-dcbb9e9d.pth", adversarial=2.0,
-            pretraining=0.0, steps=1_000_000, ema=0.0, adam=core.Adam(lr=1e-4, betas=(0.9, 0.999)), final_rate=1.0,
+            data=Photos(size=128), width=64, discriminator_width=32, features="vgg19-dcbb9e9d.pth",
+            pixels=0.0, adversarial=2.0, pretraining=0.0, steps=1_000_000, ema=0.0, adam=core.Adam(lr=1e-4, betas=(0.9, 0.999)), final_rate=1.0,
         )  # fmt: skip
 
     @classmethod
