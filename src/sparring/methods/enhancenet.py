@@ -101,7 +101,8 @@ class Config(core.Config):
         """The paper's ENet-PAT; wants VGG19's weights, as vgg19-dcbb9e9d.pth unless --features says otherwise."""
         return cls(
             data=Photos(size=128), width=64, discriminator_width=32, features="vgg19-dcbb9e9d.pth",
-            pixels=0.0, adversarial=2.0, pretraining=0.0, steps=1_000_000, ema=0.0, adam=core.Adam(lr=1e-4, betas=(0.9, 0.999)), final_rate=1.0,
+            pixels=0.0, adversarial=2.0, pretraining=0.0, steps=1_000_000, ema=0.0,
+            adam=core.Adam(lr=1e-4, betas=(0.9, 0.999)), final_rate=1.0,
         )  # fmt: skip
 
     @classmethod
