@@ -24,7 +24,7 @@ from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from benchmarks.plain import Plain, convolutional, dense, pyramid, residual
+from benchmarks.plain import Plain, convolutional, dense, pyramid, residual, translation
 from benchmarks.plain import unrolled as plain_unrolled
 from benchmarks.plain.common import images
 from sparring.core import Dataset, Game, device
@@ -32,15 +32,19 @@ from sparring.core.config import Config
 from sparring.core.loop import Loop
 from sparring.core.run import Run
 from sparring.data.images import Images, ImageSet
+from sparring.data.paired import Pairs, PairSet
 from sparring.data.points import Points
+from sparring.data.unpaired import Domains, DomainSet
 from sparring.methods import (
     began,
     cgan,
+    cyclegan,
     dcgan,
     gan,
     infogan,
     lapgan,
     nce,
+    pix2pix,
     r3gan,
     sgan,
     unrolled,
@@ -124,6 +128,45 @@ def unrolled_pair() -> Pair:
     return beside(unrolled, config, plain_unrolled.unrolled(digits()[0], config.batch, config.lookahead))
 
 
+def pix2pix_pair(batch: int) -> Pair:
+    pixels = images(128, 3, 512)
+    data = Pairs(size=128, channels=3, target_channels=3, jitter=0, flip=False)
+    config = pix2pix.Config.paper().replace(data=data, batch=batch)
+    pairs = PairSet(np.concatenate([pixels, pixels], axis=3), "benchmark", data)
+    return beside(pix2pix, config, translation.pix2pix(pixels, batch), pairs)
+
+
+def cyclegan_pair() -> Pair:
+    pixels = images(128, 3, 512)
+    data = Domains(size=128, channels=3, jitter=0, flip=False)
+    config = cyclegan.Config.paper().replace(data=data)
+    sets = DomainSet(unlabelled(pixels), unlabelled(pixels), data)
+    return beside(cyclegan, config, translation.cyclegan(pixels, config.batch), sets)
+
+
+def translating(model: Any, network: torch.nn.Module, side: int) -> Pair:
+    """One picture of a side, through the verb and through the plain network."""
+    model, network, image = model.eval(), network.eval(), torch.rand(1, 3, side, side) * 2 - 1
+
+    def translate_plainly() -> object:
+        with torch.no_grad():
+            return network(image)
+
+    return Pair(lambda: model.translate(image), translate_plainly, 1, (0, 0))
+
+
+def cyclegan_picture() -> Pair:
+    data, precision = Domains(size=256, channels=3), device.precision("auto", device.pick("auto"))
+    config = cyclegan.Config.paper().replace(data=data, precision=precision)
+    return translating(cyclegan.Model(config), translation.translator(9), 256)
+
+
+def pix2pix_picture() -> Pair:
+    data = Pairs(size=256, channels=3, target_channels=3)
+    config = pix2pix.Config.paper().replace(data=data, precision=device.precision("auto", device.pick("auto")))
+    return translating(pix2pix.Model(config), translation.unet(8), 256)
+
+
 def sampling_pair() -> Pair:
     config = dcgan.Config.photos().replace(precision=device.precision("auto", device.pick("auto")))
     model = dcgan.Model(config).eval()
@@ -175,6 +218,11 @@ CASES: dict[str, Callable[[], Pair]] = {
     "gan_ring": lambda: beside(gan, gan.Config.grid().replace(data=Points("ring")), dense.gan_ring(256)),
     "wgan_gp_ring": lambda: beside(wgan_gp, wgan_gp.Config.ring(), dense.wgan_gp_ring(256)),
     "r3gan_ring": lambda: beside(r3gan, r3gan.Config.ring(), dense.r3gan_ring(256)),
+    "pix2pix": lambda: pix2pix_pair(1),
+    "pix2pix_8": lambda: pix2pix_pair(8),
+    "cyclegan": cyclegan_pair,
+    "pix2pix_picture": pix2pix_picture,
+    "cyclegan_picture": cyclegan_picture,
     "dcgan_sampling": sampling_pair,
     "upsampling": upsampling_pair,
 }

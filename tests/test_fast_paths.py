@@ -12,7 +12,7 @@ from torch.nn import functional
 from sparring import core
 from sparring.core import device
 from sparring.losses import penalties, pieces
-from sparring.networks import critic, narrow, residual, unequal
+from sparring.networks import coarse, critic, narrow, residual, unequal
 
 # --- convolutions from and to pictures ----------------------------------------------------------------------------------
 
@@ -210,3 +210,20 @@ def test_what_is_computed_in_float32_is_differentiated_in_float32() -> None:
             loss = layer(data).square().mean()
         player.minimize(loss)
     assert torch.equal(layer.weight.grad, expected)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("side", [1, 4])
+def test_coarse_convolutions_are_the_convolutions_that_they_stand_for(count: int, side: int) -> None:
+    """Also their slopes."""
+    for layer, plain, given in (
+        (coarse.Halving(5, 7), functional.conv2d, 2 * side),
+        (coarse.Doubling(5, 7), functional.conv_transpose2d, side),
+    ):
+        image = torch.randn(count, 5, given, given, requires_grad=True)
+        found, wanted = layer(image), plain(image, layer.weight, layer.bias, 2, 1)
+        assert torch.allclose(found, wanted, atol=1e-5)
+        slope = torch.randn_like(wanted)
+        inputs = [image, *layer.parameters()]
+        for one, other in zip(*(torch.autograd.grad(made, inputs, slope) for made in (found, wanted))):
+            assert torch.allclose(one, other, atol=1e-4)

@@ -163,9 +163,7 @@ class Game(core.Game[Model, Config]):
             (self.second_discriminator, self.second_player, self.second_pool, second, fake_second),
         ):
             old = self.parts(pool.exchange(fake))
-            judged = (
-                adversarial.least_squares(discriminator(right), discriminator(wrong)) for right, wrong in zip(real, old)
-            )
+            judged = (adversarial.least_squares(*discriminator(torch.cat(pair)).chunk(2)) for pair in zip(real, old))
             notes.note("discriminators", player.minimize(judged, lr=rate))
         return notes.means()
 
@@ -174,7 +172,10 @@ class Game(core.Game[Model, Config]):
     ) -> Tensor:
         """Equation 3, and the identity term of section 5.2."""
         forth, back, config = self.model.there, self.home, self.config
-        there, home = forth(first), back(second)
+        # Each network sees in one pass what it has to do: what it is to translate, and what it is to leave alone.
+        keeps = bool(config.identity and config.cycle)
+        there, *same_second = forth(torch.cat([first, second]) if keeps else first).split(len(first))
+        home, *same_first = back(torch.cat([second, first]) if keeps else second).split(len(second))
         forged.append((there.detach(), home.detach()))
         fooled = adversarial.least_squares_generator(self.second_discriminator(there))
         fooled = fooled + adversarial.least_squares_generator(self.first_discriminator(home))
@@ -182,8 +183,8 @@ class Game(core.Game[Model, Config]):
         notes.note("fooled", fooled / 2)
         notes.note("cycle", cycle / 2)
         loss = fooled + config.cycle * cycle
-        if config.identity and config.cycle:
-            kept = (forth(second) - second).abs().mean() + (back(first) - first).abs().mean()
+        if keeps:
+            kept = (same_second[0] - second).abs().mean() + (same_first[0] - first).abs().mean()
             notes.note("identity", kept / 2)
             loss = loss + config.identity * config.cycle * kept
         return loss

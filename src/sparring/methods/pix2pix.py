@@ -149,7 +149,8 @@ class Game(core.Game[Model, Config]):
 
     def judge(self, given: Tensor, target: Tensor, made: Tensor, notes: core.Notes) -> Tensor:
         """Half the discriminator's loss, which slows it beside the generator: section 3.3."""
-        real, fake = (self.discriminator(torch.cat([given, image], 1)) for image in (target, made))
+        pairs = torch.cat([torch.cat([given, image], 1) for image in (target, made)])
+        real, fake = self.discriminator(pairs).chunk(2)
         notes.note("D(x)", real.sigmoid().mean())
         notes.note("D(G(x))", fake.sigmoid().mean())
         return adversarial.discriminator_loss(real, fake) / 2

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sparring.core.errors import UserError
+from sparring.networks.coarse import Doubling, Halving
 from sparring.networks.instance import InstanceNorm
 
 WIDEST = 8
@@ -39,15 +40,14 @@ class UNet(nn.Module):
         levels = size.bit_length() - 1
         widths = [width * min(2**level, WIDEST) for level in range(levels)]
         self.halvings = nn.ModuleList(
-            nn.Conv2d(less, more, 4, 2, 1, bias=level in {0, levels - 1})
+            Halving(less, more, bias=level in {0, levels - 1})
             for level, (less, more) in enumerate(zip([given, *widths], widths))
         )
         self.norms = nn.ModuleList(InstanceNorm(count, affine=True) for count in widths[1:-1])
         outs = [made, *widths[:-1]][::-1]
         ins = [widths[-1], *(2 * count for count in widths[:-1][::-1])]
         self.doublings = nn.ModuleList(
-            nn.ConvTranspose2d(more, less, 4, 2, 1, bias=level == levels - 1)
-            for level, (more, less) in enumerate(zip(ins, outs))
+            Doubling(more, less, bias=level == levels - 1) for level, (more, less) in enumerate(zip(ins, outs))
         )
         self.up_norms = nn.ModuleList(InstanceNorm(count, affine=True) for count in outs[:-1])
         self.dropout, self.dropped = dropout, range(1, max(1, levels - 4))
