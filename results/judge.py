@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 
+import numpy as np
 from torch import Tensor
 
 from sparring.data.images import Images
@@ -21,6 +23,24 @@ def judge_of(source: str, size: int = 0) -> Judge:
     found = judge.find(data)
     if found is None:
         found = judge.train(data, show=True)
+        judge.keep(found)
+    return found
+
+
+def judge_of_pictures(pictures: np.ndarray, folder: Path) -> Judge:
+    """A judge that learns how these pictures were turned: for sets without labels. Kept like the others.
+
+    Args:
+        pictures: uint8 N x H x W x C.
+        folder: where they are put for it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "judged.npy"
+    np.save(path, pictures)
+    data = Images(str(path), size=pictures.shape[1], channels=pictures.shape[3])
+    found = judge.find(data)
+    if found is None:
+        found = judge.train(data, labels=False, show=True)
         judge.keep(found)
     return found
 

@@ -120,7 +120,7 @@ def with_data(config: Config, data: str | Path | Data) -> Config:
     source, kinds = str(data), list(data_kinds(type(config)))
     kind = next((kind for kind in kinds if kind.claims(source)), kinds[0])
     known = config.data if type(config.data) is kind else kind()
-    return config.replace(data=known.replace(source=source))
+    return config.replace(data=known.at(source))
 
 
 def start(method: str, config: Config, folder: Path | None = None, show: bool = True) -> Result:
@@ -242,8 +242,8 @@ def evaluate(
         UserError: no such run, metric or extractor, or data that does not fit.
     """
     model = load(path, device_name)
-    chosen = model.config.data if data is None else model.config.data.replace(source=str(data))
-    dataset, held = chosen.open(), None
+    chosen = model.config.data if data is None else model.config.data.at(str(data))
+    dataset, held = chosen.plain().open(), None
     if data is None:
         dataset, held = hold_out(dataset, model.config.held_out)
     question = Question(tuple(metrics), extractor, samples, batch, seed, controls)
@@ -308,7 +308,7 @@ def _judged(model: Model, data: str | Path | None, question: Question) -> dict[s
 
 def _opened(config: Config, data: str | Path | None = None) -> tuple[Data, Dataset, Dataset | None]:
     """A run's data (or other data of its kind), and what of it was trained on and what was held out."""
-    chosen = config.data if data is None else config.data.replace(source=str(data))
+    chosen = config.data if data is None else config.data.at(str(data))
     dataset = chosen.open()
     return chosen, *(hold_out(dataset, config.held_out) if data is None else (dataset, None))
 
@@ -362,7 +362,7 @@ def _data_of_story(
 ) -> tuple[Dataset | None, Dataset | None]:
     """What was trained on and what was held out; neither where the data cannot be opened any more."""
     try:
-        chosen = config.data if data is None else config.data.replace(source=str(data))
+        chosen = config.data if data is None else config.data.at(str(data))
         dataset = chosen.open()
     except (UserError, OSError) as error:
         missing.append(f"The data cannot be opened ({error}): no names of the modes, no checkup, no duality gap.")

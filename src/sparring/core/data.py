@@ -100,6 +100,14 @@ class Data(ABC):
     def replace(self, **changes: Any) -> Self:
         return dataclasses.replace(self, **changes)
 
+    def at(self, source: str) -> Self:
+        """The same kind of data, from elsewhere."""
+        return self.replace(source=source)
+
+    def plain(self) -> Self:
+        """The same as it is judged by: without what augmentation does to single examples of a pair."""
+        return self
+
     @property
     @abstractmethod
     def shape(self) -> tuple[int, ...]:

@@ -23,6 +23,8 @@ PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 DEEP = (".png", ".tif", ".tiff")
 LUMA = (0.299, 0.587, 0.114)
 """ITU-R BT.601: what red, green and blue add to grey"""
+STRIP = 2**24
+"""numbers that are turned into bytes at a time"""
 CLIPS = (".mp4", ".gif", ".webp")
 
 
@@ -119,9 +121,14 @@ def medium(hint: Any) -> Medium | None:
 
 
 def to_uint8(images: Tensor) -> np.ndarray:
-    """... x C x H x W in [-1, 1] as uint8 ... x H x W x C in host memory."""
-    scaled = ((images.detach().float() + 1) * 127.5).round_().clamp_(0, 255)
-    return scaled.to(torch.uint8).movedim(-3, -1).cpu().numpy()
+    """... x C x H x W in [-1, 1] as uint8 ... x H x W x C in host memory; strip by strip, so that a large picture is not copied
+    whole in between."""
+    images = images.detach().movedim(-3, -1)
+    made = torch.empty(images.shape, dtype=torch.uint8)
+    rows = max(1, STRIP * images.shape[-3] // max(1, images.numel()))
+    for strip, place in zip(images.split(rows, -3), made.split(rows, -3)):
+        place.copy_(((strip.float() + 1) * 127.5).round_().clamp_(0, 255).to(torch.uint8))
+    return made.numpy()
 
 
 def _rgb(image: Tensor) -> np.ndarray:

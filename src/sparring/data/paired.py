@@ -107,6 +107,14 @@ class Pairs(Data):
         """Side at which pictures are kept."""
         return round(self.size * (1 + self.jitter))
 
+    def at(self, source: str) -> Self:
+        """The same, from a place that holds both sides."""
+        return self.replace(source=source, other="")
+
+    def plain(self) -> Self:
+        """Whole pictures, not mirrored."""
+        return self.replace(jitter=0.0, flip=False)
+
     def resolved(self) -> Self:
         """The same with the channels filled in from the source."""
         if self.channels and self.target_channels:

@@ -105,6 +105,14 @@ class Domains(Data):
             first, second = (_folder(source.names, source.labels == names.index(name)) for name in pair or names)
         return f"{self.source}/{first}", f"{self.source}/{second}"
 
+    def at(self, source: str) -> Self:
+        """The same, from a place that holds both sides."""
+        return self.replace(source=source, other="")
+
+    def plain(self) -> Self:
+        """Whole pictures, not mirrored."""
+        return self.replace(jitter=0.0, flip=False)
+
     def resolved(self) -> Self:
         """The same with the channels filled in from the sets."""
         if self.source.startswith(COLOURED):

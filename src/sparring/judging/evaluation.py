@@ -9,9 +9,11 @@ import torch
 
 from sparring.core import Data, Dataset, Model, UserError
 from sparring.core.data import Part
+from sparring.judging import likeness
 from sparring.judging.extractors import Extractor, Pixels, named
 from sparring.judging.samples import Refused, Trial, named_metrics
 from sparring.metrics.value import Value
+from sparring.tasks.compared import Comparable
 from sparring.tasks.sample import Sample
 
 SAMPLES = 10_000
@@ -43,8 +45,8 @@ class Answer:
     refused: dict[str, str] = field(default_factory=dict)
     """metrics that were asked for and do not fit, with the reason"""
     controls: dict[str, list[Value]] = field(default_factory=dict)
-    """the same metrics for "real" (other real examples in the samples' place) and "untrained"
-    networks"""
+    """the same metrics for "real" (other real examples in the samples' place) and "untrained" networks; for models from
+    pictures to pictures "untouched": what was there without them"""
 
     def as_dict(self) -> dict[str, Any]:
         controls = {name: [value.as_dict() for value in values] for name, values in self.controls.items()}
@@ -91,9 +93,14 @@ def evaluate(model: Model, data: Data, dataset: Dataset, question: Question, hel
     Raises:
         UserError: the task has no metrics, an unknown metric, or data that cannot be used.
     """
+    extractor = pick(data, question.extractor, model.device)
+    if isinstance(model, Comparable):
+        if question.metrics:
+            raise UserError("--metrics are of models that make pictures from noise; all that fit this one are computed")
+        values, untouched = likeness.judge(model, data, held_out or dataset, extractor, question.samples, question.seed)
+        return Answer(values, controls={"untouched": untouched})
     if not isinstance(model, Sample):
         raise UserError(f"there are no metrics for {type(model).__name__} yet")
-    extractor = pick(data, question.extractor, model.device)
     answer = _ask(model, data, dataset, extractor, question, held_out)
     if question.controls:
         answer.controls.update(_controls(model, data, dataset, extractor, question))

@@ -22,6 +22,7 @@ from sparring.networks.instance import held
 from sparring.networks.patches import Patches
 from sparring.networks.pool import Pool
 from sparring.networks.translator import MULTIPLE, Translator
+from sparring.tasks.compared import Compared
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,21 @@ class Model(tasks.Translate):
         if self.home is None:
             raise core.UserError("this model knows one direction only: it was converted from the weights of one")
         return self.through(self.home, image, size, *self.channels)
+
+    def compare(self, dataset: core.Dataset, index: Tensor, chance: torch.Generator) -> list[Compared]:
+        first, second = dataset.prepare(dataset.batch(index, chance))
+        ways = [("translate", self.there, self.home, first, second)]
+        if self.home is not None:
+            ways.append(("back", self.home, self.there, second, first))
+        found = []
+        with self.using():
+            for verb, network, inverse, given, real in ways:
+                made = network(given.to(self.device))
+                cycle = {}
+                if inverse is not None:
+                    cycle["cycle_l1"] = (inverse(made).cpu() - given).abs().mean((1, 2, 3))
+                found.append(Compared(verb, made.cpu(), real, given, paired=False, further=cycle))
+        return found
 
     def shown(self, seed: int) -> list[Tensor]:
         chance = torch.Generator().manual_seed(seed)

@@ -16,11 +16,13 @@ from torch import Tensor
 
 from sparring import core, tasks
 from sparring.core.device import seeded
+from sparring.core.media import in_channels
 from sparring.core.schedule import flat_then_linear
 from sparring.data.paired import PairBatch, Pairs
 from sparring.losses import adversarial
 from sparring.networks.patches import Patches
 from sparring.networks.unet import UNet
+from sparring.tasks.compared import Compared
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,12 @@ class Model(tasks.Translate):
 
     def _noisy(self, image: Tensor) -> Tensor:
         return self.generator(image, noisy=True)
+
+    def compare(self, dataset: core.Dataset, index: Tensor, chance: torch.Generator) -> list[Compared]:
+        given, target = dataset.prepare(dataset.batch(index, chance))
+        with self.using():
+            made = self.generator(given.to(self.device)).cpu()
+        return [Compared("translate", made, target, in_channels(given, target.shape[1]), paired=True)]
 
     def shown(self, seed: int) -> list[Tensor]:
         chance = torch.Generator().manual_seed(seed)

@@ -19,8 +19,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from sparring.core import Image, Mask, Model, UserError, verb
+from sparring.core import Dataset, Image, Mask, Model, UserError, verb
 from sparring.core.media import grid, in_channels
+from sparring.tasks.compared import Compared
 
 CELL = 8
 """side in pixels of the squares in which holes are looked for: nearer than that, they are one"""
@@ -180,6 +181,17 @@ class Inpaint(Model):
         made = torch.where(missing > 0, made, image)
         made = functional.interpolate(made, (side, side), mode="bilinear", antialias=True)
         return made[:, :, margin:-margin, margin:-margin]
+
+    def compare(self, dataset: Dataset, index: Tensor, chance: torch.Generator) -> list[Compared]:
+        """With the holes that it was trained on; the control is the mean colour of the rest of each picture."""
+        images = dataset.prepare(dataset.batch(index, chance))[0]
+        with torch.random.fork_rng([]):
+            torch.random.default_generator.set_state(chance.get_state())
+            hole = self.holes(len(images), torch.device("cpu"))
+        known = 1 - hole
+        colour = (images * known).sum((2, 3), keepdim=True) / known.sum((2, 3), keepdim=True)
+        made = torch.cat([self.inpaint(image[None], mask[None]).cpu() for image, mask in zip(images, hole)])
+        return [Compared("inpaint", made, images, torch.lerp(images, colour, hole), paired=True, hole=hole)]
 
     def preview(self, seed: int) -> Tensor:
         """Pictures of the training data, in rows: with a hole, filled, and whole."""

@@ -6,9 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sparring.core import Image, Model, verb
+from sparring.core import Dataset, Image, Model, verb
 from sparring.core.media import grid, in_channels
 from sparring.core.tiles import tiled
+from sparring.tasks.compared import Compared
 from sparring.tasks.sample import read_examples
 
 TILE = 256
@@ -50,6 +51,13 @@ class Upscale(Model):
             parts = self.generator(image.flatten(0, 1)[:, None]).float()
             return parts.view(len(image), given, *parts.shape[2:])
         return in_channels(self.generator(in_channels(image, known)).float(), given)
+
+    def compare(self, dataset: Dataset, index: Tensor, chance: torch.Generator) -> list[Compared]:
+        original = dataset.prepare(dataset.batch(index, chance))[0]
+        small = lowered(original, self.scale)
+        control = raised(small, self.scale).clamp(-1, 1)
+        made = self.upscale(small).cpu()
+        return [Compared("upscale", made, original, control, paired=True, border=self.scale)]
 
     def preview(self, seed: int) -> Tensor:
         """A row for each of a few photos: the small one enlarged by bicubic, by the generator, and the original."""
