@@ -438,9 +438,9 @@ def _show_answers(answers: dict[str, Answer]) -> None:
 
 
 def data(arguments: Arguments) -> int:
-    """Look into data, or prepare it once: sparring data inspect SOURCE, sparring data prepare SOURCE OUT."""
-    actions = {"inspect": _inspect, "prepare": _prepare}
-    usage = "sparring data inspect SOURCE [--json] | sparring data prepare SOURCE OUT [flags]"
+    """Look into data, prepare it once, or cut out faces: sparring data inspect | prepare | faces SOURCE [OUT]."""
+    actions = {"inspect": _inspect, "prepare": _prepare, "faces": _faces}
+    usage = "sparring data inspect SOURCE [--json] | sparring data prepare SOURCE OUT [flags] | sparring data faces SOURCE OUT"
     name, rest = _first(arguments, "what to do", usage)
     if name not in actions:
         _usage(f"no such thing as `sparring data {name}`; {usage}")
@@ -496,6 +496,27 @@ def _prepare(arguments: Arguments) -> None:
         print(prepare(source, out, images).render())
 
     _parse(make, "data prepare", arguments)
+
+
+def _faces(arguments: Arguments) -> None:
+    def make(source: tyro.conf.Positional[Path], out: tyro.conf.Positional[Path], size: int = 96) -> None:
+        """Cut the largest face out of a photo, or out of every photo of a folder: what face models learn from and work on.
+
+        Args:
+            source: a picture, or a folder of them.
+            out: a .png file for a picture, a folder for a folder.
+            size: side in pixels of what is cut out.
+        """
+        from sparring.data.faces import cut_all
+
+        if size < 1:
+            _usage(f"--size is {size}; it is at least 1")
+        count, left_out = cut_all(source, out, size)
+        for reason in left_out:
+            _complain(reason)
+        print(f"{count:,} {'face' if count == 1 else 'faces'}  {out}")
+
+    _parse(make, "data faces", arguments)
 
 
 def judge(arguments: Arguments) -> int:

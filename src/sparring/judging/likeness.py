@@ -86,8 +86,10 @@ def _numbers(each: Compared, made: Tensor, extractor: Extractor, own: bool) -> d
         features = extract(extractor, real).features, extract(extractor, made).features
         prefix = "" if extractor.name.startswith("inception") else "feature_"
         numbers[f"{prefix}fid"] = Estimate(frechet(*features), float("nan")), extractor
-        whole = kid(*features)
-        numbers[f"{prefix}kid"] = Estimate(whole.value, whole.spread), extractor
+        size = min(1000, len(made) // 2)
+        if size >= 2:
+            whole = kid(*features, size=size)
+            numbers[f"{prefix}kid"] = Estimate(whole.value, whole.spread), extractor
         numbers["feature_distance"] = _distance(*features, each.paired), extractor
     return {name: number for name, number in numbers.items() if number[0].value == number[0].value}
 

@@ -4,7 +4,8 @@ The discriminator is an autoencoder that learns to redraw real pictures well and
 two errors at a chosen ratio, which sets how varied the forgeries are.
 Differs from the paper in: the networks have no skip connections from the noise and no vanishing residuals; the learning
 rate is halved when the mean of the convergence measure over a number of steps has not fallen by a hundredth, a rule that
-the paper does not give; networks, learning rate and the thermostat's gain are by default for small pictures and minutes.
+the paper does not give, and by default falls over the last third of the run; networks, learning rate, gamma and the
+thermostat's gain are by default for small pictures and minutes.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from torch import Tensor
 
 from sparring import core, tasks
 from sparring.core import distributed
+from sparring.core.schedule import flat_then_linear
 from sparring.data.images import ImageBatch, Images
 from sparring.networks.autoencoder import Autoencoder, Decoder
 
@@ -30,13 +32,15 @@ class Config(core.Config):
     """n: channels of every map; the encoder has as many more after each halving"""
     gamma: float = 0.7
     """gamma: error on forgeries over error on real pictures that is held, from 0 to 1; higher is more varied"""
-    gain: float = 0.5
+    gain: float = 0.1
     """lambda_k: how fast k follows"""
     adam: core.Adam = core.Adam(lr=1e-3, betas=(0.5, 0.999))
     patience: int = 1000
     """steps over which the convergence measure is averaged; if it has not fallen since, the learning rate is halved"""
     floor: float = 0.05
     """share of the learning rate below which it is not halved"""
+    final_rate: float = 0.1
+    """share of the learning rate, beside what M leaves of it, to which it falls over the last third of the run"""
     batch: int = 16
     """examples in a batch (on each process)"""
     steps: int = 6000
@@ -59,7 +63,7 @@ class Config(core.Config):
         """The paper's networks at 64 px: 128 channels, codes of 64, batches of 16."""
         return cls(
             data=Images(size=64), latent=64, width=128, gamma=0.5, gain=0.001, adam=core.Adam(lr=1e-4, betas=(0.9, 0.999)),
-            patience=20_000, floor=0.2, batch=16, steps=200_000, ema=0.0,
+            patience=20_000, floor=0.2, final_rate=1.0, batch=16, steps=200_000, ema=0.0,
         )  # fmt: skip
 
     @classmethod
@@ -114,7 +118,7 @@ class Game(core.Game[Model, Config]):
         model, notes = self.model, core.Notes()
         if self.share is None:
             self.share = self.rate.item()
-        rate = self.config.adam.lr * self.share
+        rate = self.config.adam.lr * self.share * flat_then_linear(1, self.config.final_rate, 2 / 3, self.progress)
         real = self.parts(next(batches).image)
 
         judged = (self.judge(part, model.noise(len(part)), notes) for part in real)
