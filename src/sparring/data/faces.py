@@ -1,6 +1,6 @@
 """Faces in photos: found, and cut out as squares in which they all lie alike.
 
-What looks for them is scikit-image's cascade of local binary patterns for frontal faces, which comes with it: the extra `faces`.
+What looks for them is scikit-image's cascade of local binary patterns for frontal faces, which comes with the extra `faces`.
 """
 
 from __future__ import annotations
