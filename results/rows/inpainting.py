@@ -19,11 +19,12 @@ ORDER = 72
 TITLE = "Context Encoders fill a hole better than its rim does"
 TRAIN, TEST = "photos/bsds500-256.zip/train", "photos/bsds500-256.zip/test"
 CLAIM = (
-    "`sparring train context_encoder` on the 200 training photos of BSDS500 at 256 px, and `inpaint` of a hole of 64 px in the "
-    "middle of the middle 128 px of the 200 test photos. *PSNR* of the hole alone (mean over photos), *sharpness*: gradient "
-    "energy in it over the original's. Controls: the mean colour of the rest of each picture, the rim's colours joined by "
-    "straight lines (bilinear), biharmonic filling (scikit-image), and training without the adversarial term. The paper has 18.58 dB on "
-    "Paris StreetView, of which its nearest neighbour has 14.70 (15,000 pictures of one city)."
+    "`sparring train context_encoder` on the 200 training photos of BSDS500 at 256 px, and `inpaint` of a hole of "
+    "64 px in the middle of the middle 128 px of the 200 test photos. *PSNR* of the hole alone (mean over photos), "
+    "*sharpness*: gradient energy in it over the original's. Controls: the mean colour of the rest of each picture,"
+    " the rim's colours joined by straight lines (bilinear), biharmonic filling (scikit-image), and training "
+    "without the adversarial term. The paper has 18.58 dB on Paris StreetView, of which its nearest neighbour has "
+    "14.70 (15,000 pictures of one city)."
 )
 CASES = {"joint": "default", "squared error alone": "reconstruction"}
 SIDE, HOLE = 128, 64

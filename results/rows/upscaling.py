@@ -28,12 +28,13 @@ ORDER = 73
 TITLE = "Four times as large: SRGAN and EnhanceNet"
 TRAIN, TEST, SET5 = "photos/bsds500-256.zip/train", "photos/bsds500-256.zip/test", "photos/set5-x4.zip"
 CLAIM = (
-    "Trained on the 200 training photos of BSDS500 at 256 px, x4. *Set5*: PSNR of the Y channel of saved pictures without 4 px "
-    "at each edge, from the set's own small pictures. *Test*: the 200 test photos of BSDS500, their middle 168 x 168 px: PSNR "
-    "(Y), *sharpness*: gradient energy over the original's (1 is right), *features*: mean distance of features at unit length, "
-    "of a judge trained on the training photos (to tell how they were turned), *texture*: distance of Gram matrices of patches, in "
-    "fixed random features, over bicubic's. Without VGG19's weights, content is compared in fixed random features, too. Set5, "
-    "published: bicubic 28.43, SRResNet 32.05, SRGAN 29.40, ENet-E 31.74, ENet-PAT 28.56 (350,000 or more pictures)."
+    "Trained on the 200 training photos of BSDS500 at 256 px, x4. *Set5*: PSNR of the Y channel of saved pictures "
+    "without 4 px at each edge, from the set's own small pictures. *Test*: the 200 test photos of BSDS500, their "
+    "middle 168 x 168 px: PSNR (Y), *sharpness*: gradient energy over the original's (1 is right), *features*: mean"
+    " distance of features at unit length, of a judge trained on the training photos (to tell how they were "
+    "turned), *texture*: distance of Gram matrices of patches, in fixed random features, over bicubic's. Without "
+    "VGG19's weights, content is compared in fixed random features, too. Set5, published: bicubic 28.43, SRResNet "
+    "32.05, SRGAN 29.40, ENet-E 31.74, ENet-PAT 28.56 (350,000 or more pictures)."
 )
 SIDE = 168
 CASES: dict[str, tuple[str, str]] = {
