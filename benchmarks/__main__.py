@@ -24,7 +24,7 @@ from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from benchmarks.plain import Plain, convolutional, dense, pyramid, residual, translation
+from benchmarks.plain import Plain, convolutional, dense, pyramid, residual, translation, upscaling
 from benchmarks.plain import unrolled as plain_unrolled
 from benchmarks.plain.common import images
 from sparring.core import Dataset, Game, device
@@ -33,6 +33,7 @@ from sparring.core.loop import Loop
 from sparring.core.run import Run
 from sparring.data.images import Images, ImageSet
 from sparring.data.paired import Pairs, PairSet
+from sparring.data.photos import Photos, PhotoSet
 from sparring.data.points import Points
 from sparring.data.unpaired import Domains, DomainSet
 from sparring.methods import (
@@ -47,6 +48,7 @@ from sparring.methods import (
     pix2pix,
     r3gan,
     sgan,
+    srgan,
     unrolled,
     wgan,
     wgan_gp,
@@ -144,6 +146,30 @@ def cyclegan_pair() -> Pair:
     return beside(cyclegan, config, translation.cyclegan(pixels, config.batch), sets)
 
 
+def srresnet_pair() -> Pair:
+    pixels = images(96, 3, 512)
+    data = Photos(size=96, channels=3, flip=False)
+    config = srgan.Config.paper().replace(data=data, features="random", layer="2_2", pretraining=1.0)
+    mine, game = ours(srgan, config, PhotoSet(pixels, "benchmark", data))
+    theirs = upscaling.srresnet(pixels, config.batch)
+    counts = (_count(game.generator_player.weights), _count(list(theirs.generator.parameters())))
+    return Pair(mine, theirs.step, config.batch, counts)
+
+
+def srresnet_picture() -> Pair:
+    """A picture of 128 px, four times as large."""
+    config = srgan.Config.paper().replace(
+        data=Photos(size=96, channels=3), precision=device.precision("auto", device.pick("auto"))
+    )
+    model, network, image = srgan.Model(config).eval(), upscaling.SRResNet().eval(), torch.rand(1, 3, 128, 128) * 2 - 1
+
+    def upscale_plainly() -> object:
+        with torch.no_grad():
+            return network(image)
+
+    return Pair(lambda: model.upscale(image), upscale_plainly, 1, (0, 0))
+
+
 def translating(model: Any, network: torch.nn.Module, side: int) -> Pair:
     """One picture of a side, through the verb and through the plain network."""
     model, network, image = model.eval(), network.eval(), torch.rand(1, 3, side, side) * 2 - 1
@@ -223,6 +249,8 @@ CASES: dict[str, Callable[[], Pair]] = {
     "cyclegan": cyclegan_pair,
     "pix2pix_picture": pix2pix_picture,
     "cyclegan_picture": cyclegan_picture,
+    "srresnet": srresnet_pair,
+    "srresnet_picture": srresnet_picture,
     "dcgan_sampling": sampling_pair,
     "upsampling": upsampling_pair,
 }

@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.__main__ import CASES
 
-LARGE = {"dcgan", "dcgan_sampling", "gan"}
+LARGE = {"dcgan", "dcgan_sampling", "gan", "cyclegan", "cyclegan_picture", "pix2pix_8", "pix2pix_picture"}
 
 
 @pytest.mark.parametrize("name", sorted(CASES.keys() - LARGE))

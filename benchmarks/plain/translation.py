@@ -21,7 +21,7 @@ class Down(nn.Module):
     ):
         super().__init__()
         self.outermost = given is not None
-        down = nn.Conv2d(given or outer, inner, 4, 2, 1, bias=False)
+        down = nn.Conv2d(given or outer, inner, 4, 2, 1, bias=self.outermost or within is None)
         up = nn.ConvTranspose2d(inner * (2 if within else 1), outer, 4, 2, 1, bias=self.outermost)
         if self.outermost:
             layers = [down, within, nn.ReLU(True), up, nn.Tanh()]
@@ -58,7 +58,11 @@ def patches(given: int, norm: type[nn.Module], width: int = 64) -> nn.Module:
     """Patches of 70 px."""
     layers: list[nn.Module] = [nn.Conv2d(given, width, 4, 2, 1), nn.LeakyReLU(0.2, True)]
     for less, more, stride in ((1, 2, 2), (2, 4, 2), (4, 8, 1)):
-        layers += [nn.Conv2d(less * width, more * width, 4, stride, 1), norm(more * width), nn.LeakyReLU(0.2, True)]
+        layers += [
+            nn.Conv2d(less * width, more * width, 4, stride, 1, bias=norm is nn.InstanceNorm2d),
+            norm(more * width),
+            nn.LeakyReLU(0.2, True),
+        ]
     return nn.Sequential(*layers, nn.Conv2d(8 * width, 1, 4, 1, 1))
 
 

@@ -2,11 +2,13 @@
 
 An encoder-decoder learns what belongs into a hole from what is around it: near the truth on average, and such that a
 discriminator does not see where it was filled.
-Differs from the paper in: a hole is filled with the mean colour of what is left of its picture, not of all pictures; in the
-default preset, half the width, a bottleneck of fewer units and no more weight on the overlap than on the hole, since seams are
-taken off where pictures are filled (`paper` has the 4,000 units of the released code, and the weight); rates fall towards the
-end, and a running average of the weights is shipped. For holes of other shapes than the middle square, the network is
-told where they are and makes the whole picture, and the discriminator sees the picture with its holes filled.
+Differs from the paper in: a hole is shown with a soap film drawn over it (each pixel the mean of its neighbours, from rim to
+rim), and the network makes what that film lacks; without `film` it is shown in the mean colour of what is left of its own
+picture, not of all pictures. In the default preset, half the width, a bottleneck of fewer units and no more weight on the
+overlap than on the hole, since seams are taken off where pictures are filled (`paper` has the 4,000 units of the released code,
+and the weight); rates fall towards the end, and a running average of the weights is shipped. For holes of other shapes than the
+middle square, the network is told where they are and makes the whole picture, and the discriminator sees the picture with its
+holes filled.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from sparring.data.images import ImageBatch, Images
 from sparring.data.photos import Photos
 from sparring.losses import adversarial
 from sparring.networks import context
-from sparring.tasks.inpaint import widened
+from sparring.tasks.inpaint import membrane, widened
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,9 @@ class Config(core.Config):
     data: Photos | Images = Photos(size=128)
     holes: Literal["centre", "blocks", "free"] = "centre"
     """what is left out: the middle, of half the side; rectangles; or bent strokes, both up to a quarter of the picture"""
+    film: bool = True
+    """show holes covered by a soap film from rim to rim, and make what it lacks; otherwise in the mean colour of the rest, and
+    make all"""
     overlap: int = 7
     """pixels around a hole that are seen and made nevertheless, so that the filling joins on; the centre's hole is smaller
     by them"""
@@ -72,8 +77,8 @@ class Config(core.Config):
     def paper(cls) -> Config:
         """The released code's networks at 128 px: 64 to 512 channels, a bottleneck of 4,000, constant rates."""
         return cls(
-            overlap_weight=10.0, width=64, bottleneck=4000, discriminator_width=64, batch=64, steps=100_000, ema=0.0,
-            final_rate=1.0,
+            film=False, overlap_weight=10.0, width=64, bottleneck=4000, discriminator_width=64, batch=64, steps=100_000,
+            ema=0.0, final_rate=1.0,
         )  # fmt: skip
 
     @classmethod
@@ -97,7 +102,7 @@ class Model(tasks.Inpaint):
         super().__init__(config)
         channels, size, _ = config.data.shape
         self.kind, self.whole, self.overlap = config.holes, config.holes != "centre", config.overlap
-        self.mirror = config.data.flip
+        self.mirror, self.film = config.data.flip, config.film
         self.core = size // 2 if self.whole else size // 2 - 2 * config.overlap
         if self.core < 1:
             raise core.UserError(f"--overlap {config.overlap} leaves no hole in pictures of {size} px")
@@ -111,11 +116,22 @@ class Model(tasks.Inpaint):
         return (masks.blocks if self.kind == "blocks" else masks.free)(count, self.window, device)
 
     def seen(self, image: Tensor, hole: Tensor) -> Tensor:
-        """What the network is given: holes in the mean colour of the rest; and where they are, if that changes."""
+        """What the network is given: holes covered; and where they are, if that changes."""
         known = 1 - hole
-        colour = (image * known).sum((2, 3), keepdim=True) / known.sum((2, 3), keepdim=True).clamp(min=1)
-        image = torch.lerp(image, colour, hole)
+        if self.film:
+            with torch.no_grad():
+                film = membrane(self.made(image).contiguous(), self.made(known).contiguous())
+                image = image.clone()
+                self.made(image).copy_(film)
+        else:
+            colour = (image * known).sum((2, 3), keepdim=True) / known.sum((2, 3), keepdim=True).clamp(min=1)
+            image = torch.lerp(image, colour, hole)
         return torch.cat([image, hole], 1) if self.whole else image
+
+    def drawn(self, seen: Tensor) -> Tensor:
+        """What belongs in pictures whose holes are covered, as far as the network makes them."""
+        found = self.generator(seen)
+        return found + self.made(seen[:, : found.shape[1]]) if self.film else found
 
     def made(self, images: Tensor) -> Tensor:
         """The part of pictures that the network makes: all, or the middle."""
@@ -126,7 +142,7 @@ class Model(tasks.Inpaint):
 
     def complete(self, images: Tensor, hole: Tensor) -> Tensor:
         filled = images.clone()
-        self.made(filled).copy_(self.generator(self.seen(images, hole)))
+        self.made(filled).copy_(self.drawn(self.seen(images, hole)))
         return filled
 
 
@@ -146,7 +162,7 @@ class Game(core.Game[Model, Config]):
         fall = linear(1, config.final_rate, self.progress)
         image = next(batches).image
         real, holes = self.parts(image), self.parts(model.holes(len(image), image.device))
-        fake = core.Replay(model.generator, [model.seen(part, hole) for part, hole in zip(real, holes)])
+        fake = core.Replay(model.drawn, [model.seen(part, hole) for part, hole in zip(real, holes)])
 
         if config.adversarial_weight:
             judged = (self.judge(*each, notes) for each in zip(real, holes, fake))
