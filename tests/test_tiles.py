@@ -198,6 +198,19 @@ def test_a_film_without_frames(run: Path, tmp_path: Path, capsys: pytest.Capture
         rework(film(tmp_path / "b.mp4", 1, False), tmp_path / "out.xyz", lambda frames: frames, lambda _: None)
 
 
+def test_a_playlist_in_disguise_opens_nothing(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    film(tmp_path / "real.mp4", 3, False)
+    (tmp_path / "film.mp4").write_text(f"ffconcat version 1.0\nfile {tmp_path}/real.mp4\n")
+    assert cli.run(["apply", str(run), "translate", str(tmp_path / "film.mp4")]) == 2
+    assert "not a readable film" in capsys.readouterr().err
+
+
+def test_a_picture_that_would_run_a_program_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "drawing.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n")
+    with pytest.raises(UserError, match="not a readable picture"):
+        load_image(tmp_path / "drawing.png")
+
+
 def test_sixteen_bits_in_sixteen_bits_out(run: Path, tmp_path: Path) -> None:
     given = save_image(torch.rand(1, 3, 40, 50) * 2 - 1, tmp_path / "deep.png", deep=True)
     assert cli.run(["apply", str(run), "translate", str(given), "--out", str(tmp_path / "made.png")]) == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -13,8 +14,17 @@ from torch import Tensor
 
 from sparring.core.errors import UserError
 
+FORMATS = ("PNG", "JPEG", "MPO", "BMP", "GIF", "TIFF", "WEBP", "PPM", "AVIF", "JPEG2000")
+"""that Pillow decodes itself: EPS, for one, would run another program on what may be a stranger's file"""
 BROKEN = (OSError, SyntaxError, ValueError, EOFError, PIL.Image.DecompressionBombError)
 """what Pillow's readers raise on files that are cut short or are no pictures"""
+
+
+@functools.cache
+def known_formats() -> tuple[str, ...]:
+    """Those of `FORMATS` that this Pillow was built with."""
+    PIL.Image.init()
+    return tuple(name for name in FORMATS if name in PIL.Image.OPEN)
 
 
 def read(path: Path) -> np.ndarray:
@@ -24,11 +34,11 @@ def read(path: Path) -> np.ndarray:
         UserError: it cannot be read as a picture.
     """
     try:
-        with PIL.Image.open(path) as image:
+        with PIL.Image.open(path, formats=known_formats()) as image:
             deep = _deep_colour(image)
             turned = ImageOps.exif_transpose(image)
             if deep and (av := _video()) is not None:
-                return _read_deep(av, path)
+                return _read_deep(av, path, "png_pipe" if image.format == "PNG" else "tiff_pipe")
             return _values(turned)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
@@ -39,7 +49,7 @@ def read(path: Path) -> np.ndarray:
 def is_deep(path: Path) -> bool:
     """Whether a picture's file holds more than 8 bits for each value that can be read here."""
     try:
-        with PIL.Image.open(path) as image:
+        with PIL.Image.open(path, formats=known_formats()) as image:
             return image.mode[0] in "IF" or (_deep_colour(image) and _video() is not None)
     except BROKEN:
         return False
@@ -97,11 +107,11 @@ def _video() -> ModuleType | None:
     return av
 
 
-def _read_deep(av: ModuleType, path: Path) -> np.ndarray:
-    with av.open(str(path)) as container:
+def _read_deep(av: ModuleType, path: Path, kind: str) -> np.ndarray:
+    with av.open(str(path), format=kind, options={"protocol_whitelist": "file"}) as container:
         frame = next(container.decode(video=0))
-        kind = "rgba64le" if "a" in frame.format.name else "rgb48le"
-        return frame.to_ndarray(format=kind).astype(np.float32) / 65535
+        layout = "rgba64le" if "a" in frame.format.name else "rgb48le"
+        return frame.to_ndarray(format=layout).astype(np.float32) / 65535
 
 
 def _write_deep(av: ModuleType, values: np.ndarray, path: Path) -> None:

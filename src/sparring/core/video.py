@@ -17,6 +17,8 @@ from sparring.core.errors import UserError
 from sparring.core.media import to_uint8
 
 FILMS = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".gif")
+SAFE = {"protocol_whitelist": "file", "format_whitelist": "mov,mp4,matroska,webm,avi,mpeg,mpegts,mpegvideo,gif"}
+"""a stranger's film may be a playlist in disguise, which would have other files or addresses opened"""
 AT_ONCE = 512**2
 """pixels that are worked on together: small frames go in groups"""
 GROUP = 8
@@ -43,7 +45,7 @@ def rework(source: Path, out: Path, work: Callable[[Tensor], Tensor], advance: C
         raise UserError(f"{out}: a film ends in {', '.join(FILMS)}")
     out.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with av.open(str(source)) as film:
+        with av.open(str(source), options=SAFE) as film:
             if not film.streams.video:
                 raise UserError(f"{source}: there is no picture in it")
             if out.suffix.lower() == ".gif":
@@ -87,7 +89,7 @@ def _copied(written: Any, sound: Any) -> Any:
 def _copy_sound(av: ModuleType, source: Path, written: Any, sounds: dict[int, Any]) -> None:
     if not sounds:
         return
-    with av.open(str(source)) as film:
+    with av.open(str(source), options=SAFE) as film:
         for packet in film.demux(film.streams.audio):
             if packet.dts is not None:
                 packet.stream = sounds[packet.stream.index]

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-from functools import cache
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps
 
+from sparring.core.pictures import known_formats
+
 PIXEL_LIMIT = 178_956_970
 """no picture may claim more pixels: a decompression bomb"""
 GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "F", "I;16", "I;16L", "I;16B", "I;16N"})
 BIT_DEPTHS = {"1": 1, "I;16": 16, "I;16L": 16, "I;16B": 16, "I;16N": 16, "I": 32, "F": 32}
-WANTED_FORMATS = ("PNG", "JPEG", "MPO", "BMP", "GIF", "TIFF", "WEBP", "PPM", "AVIF", "JPEG2000")
 
 
 class Header(NamedTuple):
@@ -26,13 +26,6 @@ class Header(NamedTuple):
     grey: bool
 
 
-@cache
-def _formats() -> tuple[str, ...]:
-    # Only formats that Pillow decodes itself: EPS, for one, would run another program on what may be a stranger's file.
-    Image.init()
-    return tuple(name for name in WANTED_FORMATS if name in Image.OPEN)
-
-
 def opened(stream: BinaryIO) -> Image.Image:
     """A picture whose header was read and found sane; its pixels are not decoded yet.
 
@@ -43,7 +36,7 @@ def opened(stream: BinaryIO) -> Image.Image:
         raise ValueError("the file is empty")
     stream.seek(0)
     try:
-        image = Image.open(stream, formats=_formats())
+        image = Image.open(stream, formats=known_formats())
     except Image.UnidentifiedImageError:
         raise ValueError("not a picture of a known format, or damaged") from None
     if image.width * image.height > PIXEL_LIMIT:

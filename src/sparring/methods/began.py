@@ -34,7 +34,7 @@ class Config(core.Config):
     """gamma: error on forgeries over error on real pictures that is held, from 0 to 1; higher is more varied"""
     gain: float = 0.1
     """lambda_k: how fast k follows"""
-    adam: core.Adam = core.Adam(lr=1e-3, betas=(0.5, 0.999))
+    adam: core.Adam = core.Adam(lr=5e-4, betas=(0.5, 0.99))
     patience: int = 1000
     """steps over which the convergence measure is averaged; if it has not fallen since, the learning rate is halved"""
     floor: float = 0.05
