@@ -573,3 +573,22 @@ def test_squared_error_beats_bicubic_on_digits(method: str, changes: dict[str, A
     assert isinstance(made, upscale.Upscale)
     gain = psnr(real, made.upscale(low)).mean() - psnr(real, raised(low, 4).clamp(-1, 1)).mean()
     assert gain > 1
+
+
+def test_one_of_our_own_judges_as_features(tmp_path: Path) -> None:
+    """Its maps are what the judge itself has inside, and nothing of it is trained or saved with the game."""
+    from sparring.data.images import Images
+    from sparring.judging import judge
+
+    trained = judge.train(Images("digits", size=28), epochs=1)
+    path = trained.save(tmp_path / "judge.safetensors")
+    network = vgg.features(str(path), ["1_1", "3_1", "5_4"])
+    images = torch.rand(2, 1, 28, 28) * 2 - 1
+    inside, wanted = images, []
+    for index, module in enumerate(trained.network.body[:15]):
+        inside = module(inside)
+        if index % 3 == 2:
+            wanted.append(inside)
+    for found, right in zip(network(images), (wanted[0], wanted[2], wanted[4])):
+        assert torch.allclose(found, right, atol=1e-5)
+    assert not list(network.parameters()) and not network.state_dict() and not network.train().training

@@ -287,19 +287,21 @@ def apply(arguments: Arguments) -> int:
 def _callable(verb: Verb, model: Model) -> Callable[..., int]:
     """A function with the verb's own flags, with files in the place of media, that saves what the verb gives."""
     from sparring import batch
-    from sparring.core import device
+    from sparring.core import Precision, device
     from sparring.core.media import medium
 
     hints = typing.get_type_hints(verb.function, include_extras=True)
     given = list(inspect.signature(verb.function).parameters.values())[1:]
     media = {item.name: kind for item in given if (kind := medium(hints[item.name]))}
     kinds = {item.name: tyro.conf.Positional[Path] if item.name in media else hints[item.name] for item in given}
-    own = {"out": Path | None, "device": str}
-    defaults = {"out": None, "device": "auto"}
+    own = {"out": Path | None, "device": str, "precision": Precision | None}
+    defaults = {"out": None, "device": "auto", "precision": None}
 
     def call(**values: Any) -> int:
-        out, where = values.pop("out"), values.pop("device")
+        out, where, precision = (values.pop(name) for name in own)
         model.to(device.pick(where))
+        if precision is not None:
+            model.config = model.config.replace(precision=device.precision(precision, model.device))
 
         def deliver(made: Any, path: Path | None, deep: bool) -> None:
             _deliver(made, hints["return"], path, verb.name, model, deep)
@@ -319,7 +321,8 @@ def _callable(verb: Verb, model: Model) -> Callable[..., int]:
         doc
         + ("" if "Args:" in doc else "\n\nArgs:")
         + f"\n    out: file (or folder) to write; its suffix chooses the format.{many}"
-        + "\n    device: auto, cpu, cuda, mps, ...\n"
+        + "\n    device: auto, cpu, cuda, mps, ..."
+        + "\n    precision: of the networks; bfloat16, half of it, is quick where the machine has it; by default the run's own.\n"
     )
     return call
 

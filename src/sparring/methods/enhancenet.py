@@ -41,7 +41,8 @@ class Config(core.Config):
     discriminator_width: int = 16
     """channels of the discriminator's finest map; doubled with every halving"""
     features: str = vgg.RANDOM
-    """what perception and textures are compared in: a file of torchvision's VGG19 weights (.pth, .safetensors), or random"""
+    """what perception and textures are compared in: a file of torchvision's VGG19 weights (.pth, .safetensors), a
+    judge that `sparring judge train` made (.safetensors), or random"""
     pixels: float = 4.0
     """E: weight of the mean squared error of pixels; the paper's P, PA and PAT have none, but random features want it: those
     after a pooling leave patterns of a few pixels free"""

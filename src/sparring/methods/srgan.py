@@ -39,7 +39,8 @@ class Config(core.Config):
     discriminator_width: int = 16
     """channels of the discriminator's finest map; doubled with every halving"""
     features: str = vgg.RANDOM
-    """what content is compared in: a file of torchvision's VGG19 weights (.pth, .safetensors), or random: fixed weights"""
+    """what content is compared in: a file of torchvision's VGG19 weights (.pth, .safetensors), a judge that `sparring judge
+    train` made (.safetensors), or random: fixed weights"""
     layer: str = "2_2"
     """phi: the layer that is compared; 5_4 is the fourth convolution of the fifth block"""
     content: float = 1.0

@@ -14,7 +14,7 @@ import pickle
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 import safetensors
 import safetensors.torch
@@ -23,7 +23,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sparring.core.errors import UserError
+from sparring.networks import judged
+from sparring.networks.judged import Judged
 from sparring.networks.narrow import FromPicture
+
+N = TypeVar("N", bound=nn.Module)
 
 BLOCKS = ((2, 1), (2, 2), (4, 4), (4, 8), (4, 8))
 """convolutions, and channels over the first block's, of each block; a maximum over 2 x 2 follows each"""
@@ -102,17 +106,20 @@ class Vgg19(nn.Module):
         return [found[layer] for layer in self.layers]
 
 
-def features(source: str, layers: Sequence[str]) -> Vgg19:
+def features(source: str, layers: Sequence[str]) -> Vgg19 | Judged:
     """The features that `--features SOURCE` means.
 
     Args:
-        source: a file of torchvision's VGG19 weights, or "random".
+        source: a file of torchvision's VGG19 weights, one of our own judges, or "random".
         layers: names of layers, as `layer_names` has them.
 
     Raises:
         UserError: there is no such layer or file, or it holds other weights.
     """
-    return random_features(layers) if source == RANDOM else load(Path(source).expanduser(), layers)
+    if source == RANDOM:
+        return random_features(layers)
+    path = Path(source).expanduser()
+    return frozen(judged.load(path, layers)) if judged.is_judge(path) else load(path, layers)
 
 
 def random_features(layers: Sequence[str], width: int = THIN) -> Vgg19:
@@ -164,11 +171,13 @@ def _read(path: Path) -> dict[str, Tensor]:
     return state
 
 
-def frozen(network: Vgg19) -> Vgg19:
+def frozen(network: N) -> N:
     """The network with buffers that no checkpoint holds in the place of its weights: moved with a game, never trained."""
     for module in network.modules():
         for name, weight in list(module.named_parameters(recurse=False)):
             delattr(module, name)
             module.register_buffer(name, weight.detach(), persistent=False)
+        for name, value in list(module.named_buffers(recurse=False)):
+            module.register_buffer(name, value, persistent=False)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network
