@@ -5,6 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import torch
+from torch import Tensor
+
+from sparring.data.images import Images
+
 
 def place(name: str) -> str:
     """The path of a file, or of a folder in an archive, below that folder.
@@ -18,3 +23,15 @@ def place(name: str) -> str:
     if not root or file is None or (file.is_dir() and file != path):
         raise SystemExit(f"{name} is needed: set SPARRING_DATA to the folder that it lies in")
     return str(path)
+
+
+def middles(name: str, side: int) -> Tensor:
+    """The middle of every photo at its own resolution: N x 3 x side x side in [-1, 1].
+
+    Args:
+        name: of photos whose shorter side is 171 px.
+        side: at most 171.
+    """
+    squares = torch.from_numpy(Images(place(name), size=171, channels=3).open().images.copy())
+    start = (171 - side) // 2
+    return squares[:, start : start + side, start : start + side].permute(0, 3, 1, 2) / 127.5 - 1

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from results.judge import judge_of_pictures
-from results.real import place
+from results.real import middles, place
 from results.training import cell, trained
 from sparring import api
 from sparring.core.config import Config, to_json
@@ -72,10 +72,7 @@ def judged(model: Model | None, work: Path) -> dict[str, Any]:
     def larger(small: Tensor) -> Tensor:
         return raised(small, 4).clamp(-1, 1) if model is None else model.upscale(small)  # type: ignore[operator]
 
-    test = Photos(place(TEST), size=SIDE, channels=3, flip=False).open()
-    tiles = test.tiles[:: max(1, len(test) // 200)][:200].copy()
-    middle = (tiles.shape[1] - SIDE) // 2
-    real = torch.from_numpy(tiles[:, middle : middle + SIDE, middle : middle + SIDE]).permute(0, 3, 1, 2) / 127.5 - 1
+    real = middles(TEST, SIDE)
     made = torch.cat([as_saved(larger(lowered(part, 4))).cpu() for part in real.split(20)])
     sharp = gradient_energy(made).sum() / gradient_energy(real).sum()
     return {

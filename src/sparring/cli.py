@@ -322,7 +322,7 @@ def _callable(verb: Verb, model: Model) -> Callable[..., int]:
         + ("" if "Args:" in doc else "\n\nArgs:")
         + f"\n    out: file (or folder) to write; its suffix chooses the format.{many}"
         + "\n    device: auto, cpu, cuda, mps, ..."
-        + "\n    precision: of the networks; bfloat16, half of it, is quick where the machine has it; by default the run's own.\n"
+        + "\n    precision: of the networks: bfloat16 is half of it and often quick; the run's own by default.\n"
     )
     return call
 
