@@ -144,8 +144,22 @@ def test_the_network_does_not_see_into_holes(holes: str) -> None:
 
 
 @pytest.mark.parametrize("holes", KINDS)
-def test_a_hole_is_seen_in_the_mean_colour_of_the_rest(holes: str) -> None:
+def test_a_film_is_what_is_filled_in_before_anything_is_learned(holes: str) -> None:
+    """A network that makes nothing leaves the film; what is known is shown as it is."""
     filler = model(holes=holes)
+    torch.manual_seed(0)
+    hole, image = filler.holes(1, HERE), torch.rand(1, 1, SIZE, SIZE) * 2 - 1
+    film = inpaint.membrane(filler.made(image), 1 - filler.made(hole))
+    seen = filler.seen(image, hole)
+    assert torch.allclose(filler.made(seen[:, :1]), film)
+    assert torch.equal(seen[:, :1][hole == 0], image[hole == 0])
+    filler.generator.forward = lambda given: torch.zeros_like(film)
+    assert torch.allclose(filler.drawn(seen), film)
+
+
+@pytest.mark.parametrize("holes", KINDS)
+def test_a_hole_is_seen_in_the_mean_colour_of_the_rest(holes: str) -> None:
+    filler = model(holes=holes, film=False)
     torch.manual_seed(0)
     hole, image = filler.holes(1, HERE), torch.rand(1, 1, SIZE, SIZE) * 2 - 1
     inside = filler.seen(image, hole)[:, :1][hole > 0]

@@ -242,7 +242,7 @@ def test_paper_network_has_the_counted_weights() -> None:
 
 def test_balance_and_measure_follow_the_equations() -> None:
     """k' = clip(k + lambda (gamma L(x) - L(G))), M = L(x) + |gamma L(x) - L(G)|, from the losses that were logged."""
-    game = built(began, gain=0.5, patience=100)
+    game = built(began, gamma=0.5, gain=0.5, patience=100)
     batches, balance = stream(game.config), 0.0
     for clock in range(5):
         game.clock = clock
@@ -285,7 +285,8 @@ def test_learning_rate_halves_only_when_the_measure_stalls(monkeypatch: pytest.M
 
 def test_measure_falls_and_ratio_nears_gamma(tmp_path: Path) -> None:
     config = began.Config(
-        data=Images("digits", size=16), latent=16, width=8, batch=16, steps=500, gain=0.05, log_every=25, device="cpu",
+        data=Images("digits", size=16), latent=16, width=8, batch=16, steps=500, gamma=0.5, gain=0.05, final_rate=1.0,
+        log_every=25, device="cpu",
         watch=False, preview_every=500, adam=began.core.Adam(lr=2e-3, betas=(0.5, 0.999)),
     )  # fmt: skip
     api.start("began", config, tmp_path / "run", show=False)
