@@ -244,6 +244,11 @@ def test_small_photos_are_left_out_or_refused(tmp_path: Path) -> None:
         Photos(str(tmp_path), size=100).open()
 
 
+def test_photos_must_be_named() -> None:
+    with pytest.raises(UserError, match="photos to learn from are needed: --data FOLDER"):
+        Photos().open()
+
+
 def test_a_zip_of_photos(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "photos.zip", "w") as archive:
         for number in range(2):

@@ -42,7 +42,7 @@ class Extent(NamedTuple):
 class Photos(Data):
     """Squares of photos at their own resolution."""
 
-    source: str = "digits"
+    source: str = ""
     """folder, zip, tar, npy, table, ... of photos, which need not be of one size; or a known name"""
     size: int = 96
     """side in pixels, square, of what is trained on; smaller photos are left out"""
@@ -76,7 +76,7 @@ class Photos(Data):
         """The same with the channels filled in from the source."""
         if self.channels:
             return self
-        with closing(open_source(self.source)) as source:
+        with closing(self._opened()) as source:
             return self.replace(channels=min(own_shape(source, self.workers)[1], 3))
 
     def open(self) -> PhotoSet:
@@ -86,7 +86,7 @@ class Photos(Data):
             UserError: the source is missing or damaged, or too many of its photos are too small.
         """
         data = self.resolved()
-        with closing(open_source(self.source)) as source:
+        with closing(self._opened()) as source:
             recipe = Recipe(data.source, data.size, data.channels, "tiles", data.bad, data.workers)
             extents = _extents(source, recipe)
             side = tile_side(list(extents.values()), data.size)
@@ -97,6 +97,11 @@ class Photos(Data):
             if left_out := check_bad(store.skipped, len(source.labels), recipe):
                 warnings.warn(left_out, stacklevel=2)
         return PhotoSet(store.images, stamp_of(store.fingerprint, data.flip), data)
+
+    def _opened(self) -> Pictures | Arrays:
+        if not self.source:
+            raise UserError("photos to learn from are needed: --data FOLDER, or a .zip, .tar, .csv, ... of them")
+        return open_source(self.source)
 
     def picture(self, examples: Tensor) -> Tensor:
         from sparring.core import media
