@@ -16,6 +16,7 @@ from torch import Tensor
 import sparring
 from sparring import api, catalogue, cli
 from sparring.core import Game, Player
+from sparring.core.checkpoint import read_card
 from sparring.core.config import Config, from_json, presets, to_json
 from sparring.core.loop import Loop
 from sparring.core.media import medium, save_image
@@ -237,3 +238,14 @@ def test_help_renders(method: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert stopped.value.code == 0
     for flag in ("--steps", "--batch", "--seed", "--data", "--preset", "--run", "--device", "--precision"):
         assert flag in shown
+
+
+@every_method
+def test_a_loaded_model_lies_in_memory_as_a_built_one_and_does_the_same(method: str, trained: dict[str, Path]) -> None:
+    loaded = sparring.load(trained[method])
+    module, config = api.read_config(read_card(trained[method] / "model.safetensors"))
+    built = module.Model(config).eval().requires_grad_(False)
+    built.load_state_dict(loaded.state_dict())
+    for (name, one), (_, other) in zip(loaded.state_dict().items(), built.state_dict().items(), strict=True):
+        assert one.stride() == other.stride() and one.dtype == other.dtype and torch.equal(one, other), name
+    assert torch.equal(loaded.preview(0), built.preview(0))

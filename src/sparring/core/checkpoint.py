@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import safetensors
 import safetensors.torch
 import torch
+from torch.overrides import TorchFunctionMode
 
 from sparring.core.config import to_json
 from sparring.core.errors import UserError
@@ -137,11 +138,34 @@ def load_weights(path: Path, build: type[Model], config: Any) -> Model:
     """
     with safetensors.safe_open(path, framework="pt") as file:
         held = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
-    with torch.device("meta"):
-        wanted = {name: tuple(value.shape) for name, value in build(config).state_dict().items()}
+    with torch.device("meta"), _Undrawn():
+        model = build(config)
+    wanted = {name: tuple(value.shape) for name, value in model.state_dict().items()}
     if held != wanted:
         names = sorted(name for name in held.keys() | wanted.keys() if held.get(name) != wanted.get(name))
         raise UserError(f"{path}: its weights do not fit its config ({', '.join(names[:3])}, ...)")
-    model = build(config)
+    # First weights, which would be overwritten at once, take longer to draw than a file takes to read.
+    model = model.to_empty(device="cpu") if _all_kept(model) else build(config)
     model.load_state_dict(safetensors.torch.load_file(path))
     return model.eval().requires_grad_(False)
+
+
+class _Undrawn(TorchFunctionMode):
+    """Draws no first weights: where there is no memory, PyTorch loads its compiler for it, which takes a second."""
+
+    DRAWS = frozenset(f"{kind}_" for kind in ("normal", "uniform", "trunc_normal", "orthogonal", "kaiming_uniform",
+                                              "kaiming_normal", "xavier_uniform", "xavier_normal"))  # fmt: skip
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if getattr(func, "__name__", "") in self.DRAWS:
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
+
+
+def _all_kept(model: Model) -> bool:
+    """Whether every tensor of a model stands in its state: none is made anew when it is built."""
+    known = set(model.state_dict())
+    if any(name not in known for name, _ in model.named_buffers()):
+        return False
+    return not any(isinstance(value, torch.Tensor) for module in model.modules() for value in vars(module).values())
