@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from sparring.core import media, video
 from sparring.core.errors import UserError
 from sparring.core.media import Medium
 from sparring.core.model import Model
+from sparring.data.cache import progress_bar
 
 Deliver = Callable[[Any, Path | None, bool], None]
 """saves what a verb gave to a file (or where none is named, as it sees fit), in more than 8 bits if told to"""
@@ -77,7 +79,7 @@ def _on_folder(
     if into.suffix:
         raise UserError(f"{into}: {folder} is a folder, so --out is one too")
     failed = []
-    with progress(len(files)) as advance:
+    with progress_bar(function.__name__, len(files)) as advance:
         for file in files:
             own = {name: _partner(values[name], file) for name in kinds if values.get(name) is not None}
             try:
@@ -112,39 +114,15 @@ def _on_film(
 
     def work(frames: Tensor) -> Tensor:
         if others:
-            return _stacked(
+            return torch.cat(
                 [function(model, **{**values, **rest, name: frame[None]}) for frame in frames.to(model.device)]
             )
         return function(model, **{**values, name: frames.to(model.device)})
 
     target = out or film.with_name(f"{film.stem}-{function.__name__}{film.suffix}")
-    with progress(None) as advance:
+    with progress_bar(function.__name__, 0) as advance:
         print(video.rework(film, target, work, advance))
 
 
-def _stacked(made: list[Tensor]) -> Tensor:
-    import torch
-
-    return torch.cat(made)
-
-
-@contextmanager
-def progress(total: int | None) -> Iterator[Callable[[int], None]]:
-    """A bar on standard error, where a person is watching."""
-    import sys
-
-    if not sys.stderr.isatty():
-        yield lambda _: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("working", total=total)
-        yield lambda amount: bar.advance(task, amount)
-
-
 def _say(text: str) -> None:
-    import sys
-
     print(f"sparring: {' '.join(text.split())}", file=sys.stderr)
