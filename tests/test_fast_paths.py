@@ -24,6 +24,7 @@ PAIRS: list[tuple[nn.Module, nn.Module, tuple[int, ...]]] = [
     (narrow.FromPicture(2, 5, 5), nn.Conv2d(2, 5, 5), (2, 2, 12, 12)),
     (narrow.OntoPicture(5, 1, 3, padding=1), nn.Conv2d(5, 1, 3, padding=1), (2, 5, 8, 8)),
     (narrow.OntoPicture(5, 2, 5, padding=2), nn.Conv2d(5, 2, 5, padding=2), (2, 5, 8, 12)),
+    (narrow.OntoPicture(3, 2, 7), nn.Conv2d(3, 2, 7), (2, 3, 14, 18)),
 ]
 
 

@@ -150,11 +150,12 @@ class ToPicture(nn.ConvTranspose2d):
 
 
 class OntoPicture(nn.Conv2d):
-    """A convolution of stride 1 that makes a picture of few channels, of the same size: a transposed one, its kernel turned."""
+    """A convolution of stride 1 that makes a picture of few channels: a transposed one, its kernel turned."""
 
     def forward(self, value: Tensor) -> Tensor:
         kernel, padding = self.kernel_size[0], int(self.padding[0])
-        if _quick(value, self.out_channels, value.shape[2:], kernel, 1, padding):
+        sides = [side + 2 * padding - kernel + 1 for side in value.shape[2:]]
+        if _quick(value, self.out_channels, sides, kernel, 1, kernel - 1 - padding):
             turned = self.weight.flip(2, 3).transpose(0, 1)
             return _in_precision(_Spread, value, turned, self.bias, 1, kernel - 1 - padding)
         return super().forward(value)

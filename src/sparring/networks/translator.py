@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sparring.networks.instance import InstanceNorm
+from sparring.networks.narrow import OntoPicture
 from sparring.networks.unet import initialize
 
 MULTIPLE = 4
@@ -46,7 +47,7 @@ class Translator(nn.Module):
         self.doublings = nn.ModuleList(
             nn.ConvTranspose2d(count, count // 2, 3, 2, 1, output_padding=1) for count in (4 * width, 2 * width)
         )
-        self.last = nn.Conv2d(width, made, 7)
+        self.last = OntoPicture(width, made, 7)
         self.norms = nn.ModuleList(InstanceNorm(count * width) for count in (1, 2, 4, 2, 1))
         initialize(self)
 
