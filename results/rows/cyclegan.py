@@ -13,7 +13,7 @@ from results.training import cell, trained
 from sparring import api
 from sparring.core.config import Config, to_json
 from sparring.data.images import Images
-from sparring.data.unpaired import Domains, coloured
+from sparring.data.unpaired import Domains, coloured, colours
 from sparring.judging import likeness
 from sparring.judging.samples import read
 
@@ -89,7 +89,7 @@ def digits(chosen: Config, work: Path) -> dict[str, Any]:
     with model.using():
         there = torch.cat([model.there(part) for part in given.split(500)])
         home = torch.cat([model.home(part) for part in there.split(500)])
-        ground = coloured(((images + 1) * 127.5).byte().permute(0, 2, 3, 1), colours(len(images)))
+        ground = coloured(((images + 1) * 127.5).byte().permute(0, 2, 3, 1), colours(len(images), seed=1))
         found = ground.permute(0, 3, 1, 2).float() / 127.5 - 1
         back = torch.cat([model.home(part) for part in found.split(500)])
     return {
@@ -110,11 +110,6 @@ def strokes(pictures: torch.Tensor) -> torch.Tensor:
 
 def agreement(expert: Any, pictures: torch.Tensor, labels: torch.Tensor) -> float:
     return (expert.classify(pictures).argmax(1) == labels).float().mean().item()
-
-
-def colours(count: int) -> torch.Tensor:
-    turns = torch.rand(count, 1, generator=torch.Generator().manual_seed(1)) + torch.tensor([0, 1 / 3, 2 / 3])
-    return ((0.65 + 0.35 * torch.cos(2 * torch.pi * turns)) * 255).round().to(torch.uint8)
 
 
 def render(value: Any) -> str:

@@ -80,11 +80,18 @@ def folder_labels(names: Sequence[str]) -> list[str | None]:
     folders = [PurePosixPath(name).parts[:-1] for name in names]
     if not folders:
         return []
-    first, last = min(folders), max(folders)
-    shared = next((i for i, pair in enumerate(zip(first, last)) if pair[0] != pair[1]), min(len(first), len(last)))
-    if first == last and shared:
+    shared = len(shared_folder(names))
+    if min(folders) == max(folders) and shared:
         shared -= 1
     return [folder[shared] if len(folder) > shared else None for folder in folders]
+
+
+def shared_folder(names: Sequence[str]) -> tuple[str, ...]:
+    """The parts of the innermost folder in which all these files lie, at least one."""
+    folders = [PurePosixPath(name).parts[:-1] for name in names]
+    first, last = min(folders), max(folders)
+    shared = next((i for i, pair in enumerate(zip(first, last)) if pair[0] != pair[1]), min(len(first), len(last)))
+    return first[:shared]
 
 
 def number_labels(labels: Sequence[str | int | None]) -> tuple[np.ndarray, list[str]]:

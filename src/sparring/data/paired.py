@@ -25,7 +25,7 @@ from sparring.data.cache import cached_store
 from sparring.data.cropping import crops, to_floats
 from sparring.data.decoding import Recipe, check_bad, compact, in_threads, own_shape
 from sparring.data.images import SIZE_LIMIT, Images, ImageSet
-from sparring.data.listing import Arrays, Pictures, Source, is_picture, stamp_of
+from sparring.data.listing import Arrays, Pictures, Source, is_picture, shared_folder, stamp_of
 from sparring.data.pictures import array_pixels, opened, pixels, upright
 from sparring.data.sources import open_source, picked
 from sparring.data.store import Contents, Skipped
@@ -119,8 +119,11 @@ class Pairs(Data):
         """The same with the channels filled in from the source."""
         if self.channels and self.target_channels:
             return self
-        with closing(open_pairs(self)) as pairs:
-            first, second = pairs.channels(self.workers)
+        if self.source.startswith(OUTLINED):
+            first = second = Images(self.source.removeprefix(OUTLINED), self.kept_size).resolved().channels
+        else:
+            with closing(open_pairs(self)) as pairs:
+                first, second = pairs.channels(self.workers)
         return replace(self, channels=self.channels or first, target_channels=self.target_channels or second)
 
     def open(self) -> Dataset:
@@ -135,12 +138,8 @@ class Pairs(Data):
             return OutlinedSet(images, data)
         with closing(open_pairs(data)) as pairs:
             side, channels = data.kept_size, data.channels + data.target_channels
-            settings = {
-                "size": side,
-                "channels": [data.channels, data.target_channels],
-                "fit": data.fit,
-                "swap": data.swap,
-            }
+            both = [data.channels, data.target_channels]
+            settings = {"size": side, "channels": both, "fit": data.fit, "swap": data.swap}
             recipe = Recipe(data.source, side, channels, data.fit, data.bad, data.workers)
             store = cached_store(
                 stamp_of(pairs.stamp, settings),
@@ -233,9 +232,6 @@ def open_pairs(data: Pairs) -> Listed:
     Raises:
         UserError: no such source, or partners are missing.
     """
-    if data.source.startswith(OUTLINED):
-        images = Images(data.source.removeprefix(OUTLINED), data.kept_size).resolved()
-        return Listed([], "", lambda index: (None, None), lambda workers: (images.channels,) * 2, lambda: None)  # type: ignore[return-value,arg-type]
     if data.other:
         listed = _apart(open_source(data.source), open_source(data.other), data)
     elif data.source.lower().endswith((".csv", ".tsv", ".jsonl")):
@@ -261,7 +257,7 @@ def _apart(first: Source, second: Source, data: Pairs) -> Listed:
         raise UserError(
             f"{data.source} and {data.other}: one is an array and the other is not; pairs need two of a kind"
         )
-    return _matched(first, *_partners(first, second, data.source, data.other))
+    return _matched(first, _partners(first, second, data.source, data.other))
 
 
 def _together(source: Source, data: Pairs) -> Listed:
@@ -270,11 +266,12 @@ def _together(source: Source, data: Pairs) -> Listed:
         raise UserError(f"{data.source}: an array holds no pairs; name the array of the targets with --data.other")
     if len(source.class_names) == 2 and (source.labels >= 0).all():
         places = [np.flatnonzero(source.labels == label).tolist() for label in (0, 1)]
-        sides = [picked(source, place, folder) for place, folder in zip(places, _folders(source, places))]
+        folders = ["/".join(shared_folder([source.names[index] for index in place])) for place in places]
+        sides = [picked(source, place, folder) for place, folder in zip(places, folders)]
         stems = [{_stem(name) for name in side.names} for side in sides]
         if len(stems[0] & stems[1]) > 0.5 * min(map(len, stems)):
             first, second = (f"{data.source}/{name}" for name in source.class_names)
-            return _matched(sides[0], *_partners(sides[0], sides[1], first, second))
+            return _matched(sides[0], _partners(sides[0], sides[1], first, second))
 
     def channels(workers: int) -> tuple[int, int]:
         return (own_shape(source, workers)[1],) * 2
@@ -282,22 +279,11 @@ def _together(source: Source, data: Pairs) -> Listed:
     return Listed(source.names, source.stamp, lambda index: _halves(source.open(index)), channels, source.close)
 
 
-def _folders(source: Pictures, places: list[list[int]]) -> list[str]:
-    """The folder that all files of each place share."""
-    found = []
-    for place in places:
-        parts = [PurePosixPath(source.names[index]).parts[:-1] for index in place]
-        first, last = min(parts), max(parts)
-        shared = next((i for i, pair in enumerate(zip(first, last)) if pair[0] != pair[1]), min(len(first), len(last)))
-        found.append("/".join(first[:shared]))
-    return found
-
-
 def _stem(name: str) -> str:
     return str(PurePosixPath(name).with_suffix("")) if is_picture(name) else name
 
 
-def _partners(first: Pictures, second: Pictures, here: str, there: str) -> tuple[Pictures]:
+def _partners(first: Pictures, second: Pictures, here: str, there: str) -> Pictures:
     """The second source in the order of the first.
 
     Raises:
@@ -313,7 +299,7 @@ def _partners(first: Pictures, second: Pictures, here: str, there: str) -> tuple
             f"{len(first.names):,} pictures in {here} and {len(second.names):,} in {there} are matched by name, but these have "
             f"no partner: {', '.join(lonely[:3])}{more}"
         )
-    return (picked(second, [place[_stem(name)] for name in first.names]),)
+    return picked(second, [place[_stem(name)] for name in first.names])
 
 
 def _matched(first: Pictures, second: Pictures) -> Listed:

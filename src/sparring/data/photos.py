@@ -7,6 +7,7 @@ on, every such square lies whole in one of them.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -22,7 +23,7 @@ from sparring.data.cache import cached_store
 from sparring.data.cropping import crops, to_floats
 from sparring.data.decoding import Recipe, check_bad, each_picture, own_shape
 from sparring.data.images import SIZE_LIMIT, ImageBatch
-from sparring.data.listing import Arrays, Pictures, stamp_of
+from sparring.data.listing import Arrays, Pictures, Source, stamp_of
 from sparring.data.pictures import header, opened, upright
 from sparring.data.sources import open_source
 from sparring.data.store import Contents, Skipped
@@ -98,7 +99,7 @@ class Photos(Data):
                 warnings.warn(left_out, stacklevel=2)
         return PhotoSet(store.images, stamp_of(store.fingerprint, data.flip), data)
 
-    def _opened(self) -> Pictures | Arrays:
+    def _opened(self) -> Source:
         if not self.source:
             raise UserError("photos to learn from are needed: --data FOLDER, or a .zip, .tar, .csv, ... of them")
         return open_source(self.source)
@@ -135,7 +136,7 @@ class PhotoSet(Dataset):
 
 def tile_side(extents: list[Extent], size: int) -> int:
     """Side of the tiles: of the shortest side of any photo, but no more than a few squares."""
-    return min(LARGEST * size, *(min(extent) for extent in extents), 10**9)
+    return min(LARGEST * size, *(min(extent) for extent in extents))
 
 
 def corners(extent: Extent, side: int, size: int) -> list[tuple[int, int]]:
@@ -148,7 +149,7 @@ def corners(extent: Extent, side: int, size: int) -> list[tuple[int, int]]:
     return [(left, top) for top in along(extent.height) for left in along(extent.width)]
 
 
-def _extents(source: Pictures | Arrays, recipe: Recipe) -> dict[int, Extent]:
+def _extents(source: Source, recipe: Recipe) -> dict[int, Extent]:
     """The sides of each photo that is large enough, from the headers alone.
 
     Raises:
@@ -181,7 +182,7 @@ def _upright_extent(stream: BinaryIO) -> Extent:
 
 
 def _fill(
-    source: Pictures | Arrays,
+    source: Source,
     extents: dict[int, Extent],
     side: int,
     recipe: Recipe,
@@ -206,7 +207,7 @@ def _fill(
     return Contents(np.full(place, -1, np.int64), [], recipe.source, settings, skipped)
 
 
-def _photos(source: Pictures | Arrays, recipe: Recipe):  # type: ignore[no-untyped-def]
+def _photos(source: Source, recipe: Recipe) -> Iterator[tuple[int, np.ndarray | Skipped]]:
     """Index and pixels, uint8 H x W x C, of each photo; or why it cannot be read."""
     if isinstance(source, Arrays):
         for index, image in enumerate(source.images):

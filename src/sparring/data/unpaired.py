@@ -17,7 +17,7 @@ from sparring.core.data import Data, Dataset
 from sparring.core.errors import UserError
 from sparring.data.cropping import crops, to_floats
 from sparring.data.images import SIZE_LIMIT, Images, ImageSet
-from sparring.data.listing import Arrays, stamp_of
+from sparring.data.listing import Arrays, shared_folder, stamp_of
 from sparring.data.sources import open_source
 
 COLOURED = "coloured:"
@@ -76,13 +76,18 @@ class Domains(Data):
             raise UserError(f"the shape of {self.source!r} is not known yet: set data.channels")
         return self.channels, self.size, self.size
 
+    @property
+    def kept_size(self) -> int:
+        """Side at which pictures are kept."""
+        return round(self.size * (1 + self.jitter))
+
     def images(self) -> tuple[Images, Images]:
         """Each set by itself, as it is kept.
 
         Raises:
             UserError: the place does not hold two sets.
         """
-        side = round(self.size * (1 + self.jitter))
+        side = self.kept_size
         return tuple(  # type: ignore[return-value]
             Images(place, side, self.channels, self.fit, bad=self.bad, workers=self.workers) for place in self.places()
         )
@@ -102,7 +107,8 @@ class Domains(Data):
                     f"{self.source}: two sets of pictures are needed, in two folders (trainA and trainB, say), and it {held}; "
                     "or name the second with --data.other"
                 )
-            first, second = (_folder(source.names, source.labels == names.index(name)) for name in pair or names)
+            files = [np.flatnonzero(source.labels == names.index(name)).tolist() for name in pair or names]
+            first, second = ("/".join(shared_folder([source.names[index] for index in each])) for each in files)
         return f"{self.source}/{first}", f"{self.source}/{second}"
 
     def at(self, source: str) -> Self:
@@ -129,8 +135,7 @@ class Domains(Data):
         """
         data = self.resolved()
         if self.source.startswith(COLOURED):
-            side = round(self.size * (1 + self.jitter))
-            return ColouredSet(Images(self.source.removeprefix(COLOURED), side, 1).open(), data)
+            return ColouredSet(Images(self.source.removeprefix(COLOURED), self.kept_size, 1).open(), data)
         first, second = data.images()
         return DomainSet(first.open(), second.open(), data)
 
@@ -138,14 +143,6 @@ class Domains(Data):
         from sparring.core import media
 
         return media.grid(examples)
-
-
-def _folder(names: list[str], kept: np.ndarray) -> str:
-    """The folder in which these files lie, which their label is named after."""
-    parts = [names[index].split("/")[:-1] for index in np.flatnonzero(kept)]
-    first, last = min(parts), max(parts)
-    shared = next((i for i, pair in enumerate(zip(first, last)) if pair[0] != pair[1]), min(len(first), len(last)))
-    return "/".join(first[:shared])
 
 
 class DomainSet(Dataset):
@@ -185,10 +182,7 @@ class ColouredSet(Dataset):
     def __init__(self, images: ImageSet, data: Domains):
         self.images, self.data = images, data
         self.fingerprint = stamp_of(images.fingerprint, COLOURED, data)
-        hue = torch.rand(len(images), 1, generator=torch.Generator().manual_seed(0))
-        turns = hue + torch.tensor([0, 1 / 3, 2 / 3])
-        self.colours = ((0.65 + 0.35 * torch.cos(2 * torch.pi * turns)) * 255).round().to(torch.uint8)
-        """uint8 N x 3: light, and of any hue"""
+        self.colours = colours(len(images), seed=0)
 
     def __len__(self) -> int:
         return len(self.images) // 2
@@ -204,6 +198,12 @@ class ColouredSet(Dataset):
 
     def prepare(self, batch: DomainBatch) -> DomainBatch:
         return DomainBatch(*(to_floats(each) for each in batch))
+
+
+def colours(count: int, seed: int) -> Tensor:
+    """Light colours of any hue: uint8 count x 3."""
+    turns = torch.rand(count, 1, generator=torch.Generator().manual_seed(seed)) + torch.tensor([0, 1 / 3, 2 / 3])
+    return ((0.65 + 0.35 * torch.cos(2 * torch.pi * turns)) * 255).round().to(torch.uint8)
 
 
 def coloured(images: Tensor, colours: Tensor) -> Tensor:
