@@ -11,17 +11,27 @@ from torch import Tensor
 from sparring.data.images import Images
 
 
+def home() -> str:
+    """The folder, with a slash at its end.
+
+    Raises:
+        SystemExit: it is not named.
+    """
+    if not os.environ.get("SPARRING_DATA"):
+        raise SystemExit("real pictures are needed: set SPARRING_DATA to the folder that they lie in")
+    return f"{os.environ['SPARRING_DATA']}/"
+
+
 def place(name: str) -> str:
     """The path of a file, or of a folder in an archive, below that folder.
 
     Raises:
         SystemExit: there is no such file.
     """
-    root = os.environ.get("SPARRING_DATA", "")
-    path = Path(root) / name
-    file = next((part for part in (path, *path.parents) if part.exists()), None)
-    if not root or file is None or (file.is_dir() and file != path):
-        raise SystemExit(f"{name} is needed: set SPARRING_DATA to the folder that it lies in")
+    path = Path(home()) / name
+    file = next(part for part in (path, *path.parents) if part.exists())
+    if file.is_dir() and file != path:
+        raise SystemExit(f"{name} is needed, and not below {home()}")
     return str(path)
 
 

@@ -247,7 +247,7 @@ def test_a_large_picture_has_no_seams(monkeypatch: pytest.MonkeyPatch) -> None:
     image = torch.nn.functional.interpolate(image, (600, 600), mode="bicubic").clamp(-1, 1)
     monkeypatch.setattr(translate, "TILE", 256)
     pieces = model.translate(image)
-    small = translate.resized(image, 256 / 600)
+    small = translate.scaled(image, 256 / 600)
     with torch.no_grad(), held(model.there, small):
         whole = model.there(image)
     assert (pieces - whole).abs().max() < 1 / 255

@@ -181,6 +181,12 @@ def test_a_film_keeps_its_frames_rate_and_sound(run: Path, tmp_path: Path) -> No
     assert sounds[0] and sounds[0] == sounds[1]
 
 
+def test_a_film_of_a_kind_that_is_not_written_becomes_mkv(run: Path, tmp_path: Path) -> None:
+    source = film(tmp_path / "film.mkv", 3, sound=True).rename(tmp_path / "film.webm")
+    assert cli.run(["apply", str(run), "translate", str(source)]) == 0
+    assert (tmp_path / "film-translate.mkv").stat().st_size > 1000
+
+
 def test_a_film_becomes_a_gif(run: Path, tmp_path: Path) -> None:
     source = film(tmp_path / "film.mp4", 5, sound=False)
     assert cli.run(["apply", str(run), "translate", str(source), "--out", str(tmp_path / "made.gif")]) == 0
@@ -192,7 +198,7 @@ def test_a_film_without_frames(run: Path, tmp_path: Path, capsys: pytest.Capture
     (tmp_path / "film.mp4").write_bytes(b"\0" * 500)
     assert cli.run(["apply", str(run), "translate", str(tmp_path / "film.mp4")]) == 2
     assert "not a readable film" in capsys.readouterr().err
-    with pytest.raises(UserError, match="a film ends in"):
+    with pytest.raises(UserError, match="a film is written as"):
         from sparring.core.video import rework
 
         rework(film(tmp_path / "b.mp4", 1, False), tmp_path / "out.xyz", lambda frames: frames, lambda _: None)

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from results.judge import digit_judge, judge_of_pictures
-from results.real import place
+from results.real import home
 from results.training import cell, trained
 from sparring import api
 from sparring.core.config import Config, to_json
@@ -63,7 +63,7 @@ def compute(work: Path) -> Any:
 def measure(name: str, work: Path) -> dict[str, Any]:
     if name.startswith("digits"):
         return digits(config(name), work)
-    chosen = config(name, root=place("faces").removesuffix("faces"))
+    chosen = config(name, root=home())
     model, seconds = trained("cyclegan", chosen, work)
     data = chosen.data.plain()
     if name == "paintings":

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from results.real import middles, place
+from results.real import home, middles
 from results.training import cell, trained
 from sparring import api
 from sparring.core.config import Config, to_json
@@ -73,7 +73,7 @@ def judged(real: Tensor, made: Tensor) -> dict[str, float]:
 
 
 def measure(preset: str, work: Path) -> dict[str, Any]:
-    model, seconds = trained("context_encoder", config(preset, place("photos").removesuffix("photos")), work)
+    model, seconds = trained("context_encoder", config(preset, home()), work)
     real, hole = pictures()
     made = torch.cat([model.inpaint(image[None], hole).cpu() for image in real])
     return {**judged(real, made), "seconds": round(seconds)}

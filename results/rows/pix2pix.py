@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from results.judge import judge_of_pictures
-from results.real import place
+from results.real import home
 from results.training import cell, trained
 from sparring import api
 from sparring.core.config import Config, to_json
@@ -61,7 +61,7 @@ def compute(work: Path) -> Any:
 
 
 def measure(name: str, title: str, changes: dict[str, Any], work: Path) -> dict[str, Any]:
-    root = place("paired").removesuffix("paired")
+    root = home()
     chosen = config(name, changes, root)
     model, seconds = trained("pix2pix", chosen, work / f"{name}-{title.replace(' ', '-')}")
     data = chosen.data.at(f"{root}{FACADES}/test") if name == "facades" else chosen.data

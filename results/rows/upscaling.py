@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from results.judge import judge_of_pictures
-from results.real import middles, place
+from results.real import home, middles, place
 from results.training import cell, trained
 from sparring import api
 from sparring.core.config import Config, to_json
@@ -18,6 +18,7 @@ from sparring.core.media import load_image
 from sparring.core.model import Model
 from sparring.data.photos import Photos
 from sparring.judging.extractors import Extractor, extract
+from sparring.metrics.gram import gram_distance
 from sparring.metrics.pairs import as_saved, luma
 from sparring.metrics.psnr import psnr
 from sparring.metrics.sharpness import gradient_energy
@@ -63,7 +64,7 @@ def compute(work: Path) -> Any:
 
 
 def measure(title: str, work: Path) -> dict[str, Any]:
-    root = place("photos").removesuffix("photos")
+    root = home()
     model, seconds = trained(CASES[title][0], config(title, root), work / title)
     return {**judged(model, work), "seconds": round(seconds)}
 
@@ -80,7 +81,7 @@ def judged(model: Model | None, work: Path) -> dict[str, Any]:
         "psnr": round(psnr(luma(made), luma(real), 4).mean().item(), 2),
         "sharpness": round(sharp.item(), 3),
         "features": round(apart(expert(work), real, made), 4),
-        "texture": round(texture(real, made), 6),
+        "texture": texture(real, made),
     }
 
 
@@ -118,16 +119,10 @@ def squares(images: Tensor) -> Tensor:
     return images[:, :, start : start + 64, start : start + 64].contiguous()
 
 
-@torch.no_grad()
 def texture(real: Tensor, made: Tensor) -> float:
-    from sparring.losses.perceptual import texture as distance
-
     network = vgg.random_features(["1_1", "2_1", "3_1"])
-    total = 0.0
-    for one, other in zip(real[:, :, :160, :160].split(10), made[:, :, :160, :160].split(10)):
-        for first, second in zip(network(one), network(other)):
-            total += distance(second, first).item() / first.square().mean().item() ** 2
-    return total / (len(real) / 10)
+    pairs = zip(real.split(10), made.split(10))
+    return torch.cat([gram_distance(one, other, network, patch=16) for one, other in pairs]).mean().item()
 
 
 def render(value: Any) -> str:

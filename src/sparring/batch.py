@@ -119,7 +119,8 @@ def _on_film(
             )
         return function(model, **{**values, name: frames.to(model.device)})
 
-    target = out or film.with_name(f"{film.stem}-{function.__name__}{film.suffix}")
+    suffix = film.suffix if film.suffix.lower() in video.WRITTEN else ".mkv"
+    target = out or film.with_name(f"{film.stem}-{function.__name__}{suffix}")
     with progress_bar(function.__name__, 0) as advance:
         print(video.rework(film, target, work, advance))
 

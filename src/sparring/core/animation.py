@@ -38,7 +38,7 @@ def animate(frames: list[Path], out_stem: Path, seconds: float = 8) -> Path:
     size = next((picture.size for picture in map(_opened, reversed(chosen)) if picture), None)
     if size is None:
         raise UserError(f"{out_stem}: no picture to animate could be read")
-    path = out_stem.with_name(out_stem.name + (".mp4" if _video() else ".gif"))
+    path = out_stem.with_name(out_stem.name + (".mp4" if pyav() else ".gif"))
     fps = min(FASTEST, max(SLOWEST, len(chosen) / seconds))
     write_video(_fitted(chosen, size), path, fps, HOLD)
     return path
@@ -59,7 +59,7 @@ def write_video(frames: Iterable[np.ndarray], path: Path, fps: float, hold: floa
     writers = {".mp4": _write_mp4, ".gif": _write_gif, ".webp": _write_webp}
     if path.suffix.lower() not in writers:
         raise UserError(f"{path}: a video ends in .mp4, .gif or .webp")
-    if path.suffix.lower() == ".mp4" and not _video():
+    if path.suffix.lower() == ".mp4" and not pyav():
         raise UserError(f"{path}: MP4 needs PyAV: pip install 'sparring[video]' or use .gif")
     rest = iter(frames)
     first = next(rest, None)
@@ -89,7 +89,7 @@ def evenly(items: list[Item], most: int) -> list[Item]:
     return [items[round(index * (len(items) - 1) / (most - 1))] for index in range(most)]
 
 
-def _video() -> ModuleType | None:
+def pyav() -> ModuleType | None:
     """PyAV, or None where it is not installed."""
     try:
         import av

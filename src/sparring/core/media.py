@@ -161,7 +161,17 @@ def fit(images: Tensor, shape: tuple[int, ...]) -> Tensor:
     images = images[:, :, top : top + least, left : left + least]
     if least == side:
         return images
-    return functional.interpolate(images, (side, side), mode="bicubic", antialias=True).clamp(-1, 1)
+    return resized(images, side, side).clamp(-1, 1)
+
+
+def resized(images: Tensor, height: int, width: int) -> Tensor:
+    """Pictures brought to other sides by bicubic interpolation, antialiased, by the kernel of Pillow and MATLAB (a = -1/2); it
+    may go a little beyond [-1, 1].
+
+    Args:
+        images: N x C x H x W.
+    """
+    return functional.interpolate(images, (height, width), mode="bicubic", antialias=True)
 
 
 def in_channels(images: Tensor, channels: int) -> Tensor:

@@ -12,6 +12,7 @@ import PIL.Image
 from PIL import ImageOps
 from torch import Tensor
 
+from sparring.core.animation import pyav
 from sparring.core.errors import UserError
 
 FORMATS = ("PNG", "JPEG", "MPO", "BMP", "GIF", "TIFF", "WEBP", "PPM", "AVIF", "JPEG2000")
@@ -37,7 +38,7 @@ def read(path: Path) -> np.ndarray:
         with PIL.Image.open(path, formats=known_formats()) as image:
             deep = _deep_colour(image)
             turned = ImageOps.exif_transpose(image)
-            if deep and (av := _video()) is not None:
+            if deep and (av := pyav()) is not None:
                 return _read_deep(av, path, "png_pipe" if image.format == "PNG" else "tiff_pipe")
             return _values(turned)
     except FileNotFoundError:
@@ -50,7 +51,7 @@ def is_deep(path: Path) -> bool:
     """Whether a picture's file holds more than 8 bits for each value that can be read here."""
     try:
         with PIL.Image.open(path, formats=known_formats()) as image:
-            return image.mode[0] in "IF" or (_deep_colour(image) and _video() is not None)
+            return image.mode[0] in "IF" or (_deep_colour(image) and pyav() is not None)
     except BROKEN:
         return False
 
@@ -66,7 +67,7 @@ def write_deep(image: Tensor, path: Path) -> None:
     values = ((image.detach().float() + 1) * 32767.5).round_().clamp_(0, 65535).cpu().numpy().astype(np.uint16)
     if len(values) == 1:
         PIL.Image.fromarray(values[0]).save(path)
-    elif (av := _video()) is not None:
+    elif (av := pyav()) is not None:
         _write_deep(av, np.ascontiguousarray(values.transpose(1, 2, 0)), path)
     else:
         to_pil(image).save(path)
@@ -96,15 +97,6 @@ def _deep_colour(image: PIL.Image.Image) -> bool:
     tiles: list[Any] = getattr(image, "tile", [])
     layouts = [str(part) for tile in tiles for part in (tile[3] if isinstance(tile[3], tuple) else (tile[3],))]
     return any(";16" in layout for layout in layouts) and image.mode in {"RGB", "RGBA"}
-
-
-def _video() -> ModuleType | None:
-    """PyAV, or None where it is not installed."""
-    try:
-        import av
-    except ImportError:
-        return None
-    return av
 
 
 def _read_deep(av: ModuleType, path: Path, kind: str) -> np.ndarray:

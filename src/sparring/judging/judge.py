@@ -34,13 +34,12 @@ from sparring.data.cache import cache_folder
 from sparring.data.images import Images, ImageSet
 from sparring.judging.extractors import Device, Extractor, Features, channels_last
 from sparring.judging.resize import bicubic, eight_bit
+from sparring.networks.judged import KEY, LARGEST, WIDTHS, convolutions
 
 FORMAT = 1
-KEY = "sparring judge"
-"""of the card in the file's metadata"""
 FEATURES = 128
-LARGEST, SMALLEST = 64, 16
-"""sides of the pictures that a judge looks at; larger ones are brought to LARGEST"""
+SMALLEST = 16
+"""side of the smallest pictures that a judge looks at"""
 BATCH = 128
 PIECE = 500
 """pictures at a time where nothing is learned"""
@@ -104,14 +103,10 @@ class Network(nn.Module):
         super().__init__()
         small = math.ceil(side / (8 if side > 32 else 4))
         self.body = nn.Sequential(
-            *_block(channels, 32, 5, 2),
-            *_block(32, 32, 3, 1),
-            *_block(32, 64, 3, 2),
-            *_block(64, 64, 3, 1),
-            *_block(64, 128, 3, 2 if side > 32 else 1),
+            *convolutions(channels, side),
             nn.Flatten(),
             nn.Dropout(0.3),
-            nn.Linear(128 * small * small, FEATURES),
+            nn.Linear(WIDTHS[-1] * small * small, FEATURES),
             nn.BatchNorm1d(FEATURES),
             nn.ReLU(),
         )
@@ -120,10 +115,6 @@ class Network(nn.Module):
     def forward(self, images: Tensor) -> Features:
         features = self.body(images)
         return Features(features, self.head(features))
-
-
-def _block(inputs: int, outputs: int, kernel: int, stride: int) -> list[nn.Module]:
-    return [nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2), nn.BatchNorm2d(outputs), nn.ReLU()]
 
 
 class Judge(Extractor):

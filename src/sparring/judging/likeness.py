@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -78,26 +80,26 @@ def _numbers(each: Compared, made: Tensor, extractor: Extractor, own: bool) -> d
         found["sharpness"] = mean_sharpness(real, made)
     else:
         ratio = gradient_energy(made).mean() / gradient_energy(real).mean()
-        found["sharpness"] = Estimate(ratio.item(), float("nan"))
+        found["sharpness"] = Estimate(ratio.item(), math.nan)
     if own:
         found |= {name: estimate(values) for name, values in each.further.items()}
     numbers: dict[str, tuple[Estimate, Extractor]] = {name: (number, Pixels()) for name, number in found.items()}
     if not isinstance(extractor, Pixels):
         features = extract(extractor, real).features, extract(extractor, made).features
         prefix = "" if extractor.name.startswith("inception") else "feature_"
-        numbers[f"{prefix}fid"] = Estimate(frechet(*features), float("nan")), extractor
+        numbers[f"{prefix}fid"] = Estimate(frechet(*features), math.nan), extractor
         size = min(1000, len(made) // 2)
         if size >= 2:
             whole = kid(*features, size=size)
             numbers[f"{prefix}kid"] = Estimate(whole.value, whole.spread), extractor
         numbers["feature_distance"] = _distance(*features, each.paired), extractor
-    return {name: number for name, number in numbers.items() if number[0].value == number[0].value}
+    return {name: number for name, number in numbers.items() if not math.isnan(number[0].value)}
 
 
 def _distance(real: Tensor, made: Tensor, paired: bool) -> Estimate:
     """Mean distance of partners in the features, each divided by its length; for two sets there are no partners."""
     if not paired:
-        return Estimate(float("nan"), float("nan"))
+        return Estimate(math.nan, math.nan)
     return estimate((functional.normalize(real, dim=1) - functional.normalize(made, dim=1)).norm(dim=1))
 
 
@@ -109,5 +111,5 @@ def _value(
         metric=name, extractor=extractor.name, resize=extractor.resize, data=f"{data.source} {dataset.fingerprint[:8]}",
         real=count, fake=count, seed=seed, warnings=few,
     )  # fmt: skip
-    spread = None if number.spread != number.spread else number.spread
+    spread = None if math.isnan(number.spread) else number.spread
     return Value(name, number.value, protocol, spread)

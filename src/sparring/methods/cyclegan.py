@@ -92,18 +92,7 @@ class Model(tasks.Translate):
         count = config.data.shape[0]
         self.there = Translator(count, count, config.width, config.blocks)
         self.home = Translator(count, count, config.width, config.blocks) if config.two_way else None
-
-    @property
-    def channels(self) -> tuple[int, int]:
-        return (self.config.data.shape[0],) * 2
-
-    @property
-    def multiple(self) -> int:
-        return MULTIPLE
-
-    @property
-    def reach(self) -> int:
-        return self.there.reach
+        self.channels, self.multiple, self.reach = (count, count), MULTIPLE, self.there.reach
 
     def forth(self, image: Tensor) -> Tensor:
         return self.there(image)

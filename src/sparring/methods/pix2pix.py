@@ -82,17 +82,8 @@ class Config(core.Config):
 class Model(tasks.Translate):
     def __init__(self, config: Config):
         super().__init__(config)
+        self.channels, self.multiple = (config.data.input_shape[0], config.data.shape[0]), config.data.size
         self.generator = UNet(*self.channels, config.data.size, config.width, config.dropout)
-
-    @property
-    def channels(self) -> tuple[int, int]:
-        data = self.config.data
-        assert isinstance(data, Pairs)
-        return data.input_shape[0], data.shape[0]
-
-    @property
-    def multiple(self) -> int:
-        return self.config.data.shape[1]
 
     def forth(self, image: Tensor) -> Tensor:
         return self.generator(image)

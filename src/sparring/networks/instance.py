@@ -38,10 +38,6 @@ class InstanceNorm(nn.Module):
             return torch.addcmul(shift, value.float(), scale).to(value.dtype)
         if self.measuring:
             self._measure(value)
-        if value.shape[2] * value.shape[3] == 1:
-            # A single place has no spread: it is left at the mean, as PyTorch would, were it not for its check.
-            zero = value * 0
-            return zero if self.bias is None else zero + self.bias.view(1, -1, 1, 1).to(value.dtype)
         return functional.instance_norm(value, weight=self.weight, bias=self.bias, eps=self.EPSILON)
 
     def _measure(self, value: Tensor) -> None:

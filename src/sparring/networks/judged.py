@@ -1,4 +1,4 @@
-"""The maps inside one of our own judges (`sparring judge train`), as a fixed measure of what pictures show."""
+"""The convolutions of our own judges (`sparring judge train`), which also serve as a fixed measure of what pictures show."""
 
 from __future__ import annotations
 
@@ -12,11 +12,29 @@ import safetensors.torch
 from torch import Tensor, nn
 
 from sparring.core.errors import UserError
+from sparring.core.media import in_channels
 
 KEY = "sparring judge"
 """of the card in the metadata of a judge's file"""
-BLOCKS = ((5, 2), (3, 1), (3, 2), (3, 1), (3, 0))
-"""kernel and stride of each convolution; the last one's stride depends on the size of the judge's pictures"""
+LARGEST = 64
+"""side of the pictures that a judge looks at; larger ones are brought to it"""
+WIDTHS = (32, 32, 64, 64, 128)
+DEPTH = 3
+"""modules of each block: convolution, batch norm, ReLU"""
+
+
+def convolutions(channels: int, side: int) -> list[nn.Module]:
+    """Five blocks, of which every other one halves the picture.
+
+    Args:
+        channels: of the pictures.
+        side: of the pictures; those of at most 32 px are halved once less.
+    """
+    strides = (2, 1, 2, 1, 2 if side > 32 else 1)
+    modules: list[nn.Module] = []
+    for given, made, kernel, stride in zip((channels, *WIDTHS), WIDTHS, (5, 3, 3, 3, 3), strides):
+        modules += [nn.Conv2d(given, made, kernel, stride, kernel // 2), nn.BatchNorm2d(made), nn.ReLU()]
+    return modules
 
 
 class Judged(nn.Module):
@@ -24,19 +42,14 @@ class Judged(nn.Module):
 
     Args:
         layers: names of layers as VGG19 has them; those of its first block are the judge's first convolution, and so on.
-        channels: that the judge sees.
-        counts: of maps after each convolution.
-        stride: of the last convolution.
+        channels, side: of the pictures that the judge learned from.
     """
 
-    def __init__(self, layers: Sequence[str], channels: int, counts: Sequence[int], stride: int):
+    def __init__(self, layers: Sequence[str], channels: int, side: int):
         super().__init__()
         self.wanted = [int(layer.removeprefix("pool")[0]) - 1 for layer in layers]
         self.channels = channels
-        modules: list[nn.Module] = []
-        for given, made, (kernel, step) in zip([channels, *counts], counts, BLOCKS):
-            modules += [nn.Conv2d(given, made, kernel, step or stride, kernel // 2), nn.BatchNorm2d(made), nn.ReLU()]
-        self.body = nn.Sequential(*modules)
+        self.body = nn.Sequential(*convolutions(channels, side))
         self.train(False)
 
     def train(self, training: bool = True) -> Self:
@@ -45,13 +58,11 @@ class Judged(nn.Module):
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """N x C x H x W in [-1, 1] to the maps of each layer, in their order."""
-        value = images.float()
-        if value.shape[1] != self.channels:
-            value = value.mean(1, keepdim=True).expand(-1, self.channels, -1, -1)
+        value = in_channels(images.float(), self.channels)
         found = []
         for index, module in enumerate(self.body):
             value = module(value)
-            if index % 3 == 2:
+            if index % DEPTH == DEPTH - 1:
                 found.append(value)
         return [found[place] for place in self.wanted]
 
@@ -73,14 +84,13 @@ def load(path: Path, layers: Sequence[str]) -> Judged:
     Raises:
         UserError: its weights are not those of a judge.
     """
-    with safetensors.safe_open(path, framework="pt") as file:
-        card = json.loads(file.metadata()[KEY])
-    state = {name: value for name, value in safetensors.torch.load_file(path).items() if name.startswith("body.")}
     try:
-        counts = [len(state[f"body.{3 * place}.weight"]) for place in range(len(BLOCKS))]
-        network = Judged(layers, state["body.0.weight"].shape[1], counts, 2 if min(card["size"], 64) > 32 else 1)
+        with safetensors.safe_open(path, framework="pt") as file:
+            card = json.loads(file.metadata()[KEY])
+        network = Judged(layers, card["channels"], min(card["size"], LARGEST))
+        state = safetensors.torch.load_file(path)
         network.load_state_dict({name: state[name] for name in network.state_dict()})
-    except (KeyError, RuntimeError, TypeError) as error:
+    except (KeyError, RuntimeError, TypeError, ValueError) as error:
         reason = str(error).splitlines()[0][:120]
         raise UserError(f"--features {path}: its weights are not those of a judge ({reason}); train it again") from None
     return network

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sparring.core.errors import UserError
+from sparring.core.media import resized
 from sparring.networks.linear import linear
 from sparring.networks.narrow import FEW, FromPicture, OntoPicture
 from sparring.networks.upsampling import Doubling
@@ -176,7 +177,8 @@ class EnhanceNet(nn.Module):
         for doubling in self.doublings:
             value = functional.relu(doubling(value), inplace=True)
         detail = self.last(functional.relu(self.fine(value), inplace=True))
-        return bicubic(image, self.scale) + detail.float()
+        height, width = image.shape[2:]
+        return resized(image.float(), self.scale * height, self.scale * width) + detail.float()
 
 
 class NormalisedDiscriminator(nn.Module):
@@ -233,12 +235,6 @@ class PlainDiscriminator(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """N x C x size x size to N logits."""
         return self.head(self.body(image).permute(0, 2, 3, 1).flatten(1)).squeeze(1)
-
-
-def bicubic(image: Tensor, scale: int) -> Tensor:
-    """N x C x H x W to N x C x scale H x scale W, float32, by the kernel that Pillow and MATLAB have (a = -1/2)."""
-    sides = [scale * side for side in image.shape[2:]]
-    return functional.interpolate(image.float(), sides, mode="bicubic", antialias=True)
 
 
 def alike(conv: nn.Conv2d) -> None:

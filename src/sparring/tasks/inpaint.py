@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from sparring.core import Dataset, Image, Mask, Model, UserError, verb
+from sparring.core.device import seeded
 from sparring.core.media import grid, in_channels
 from sparring.tasks.compared import Compared
 
@@ -185,9 +186,9 @@ class Inpaint(Model):
     def compare(self, dataset: Dataset, index: Tensor, chance: torch.Generator) -> list[Compared]:
         """With the holes that it was trained on; the control is the mean colour of the rest of each picture."""
         images = dataset.prepare(dataset.batch(index, chance))[0]
-        with torch.random.fork_rng([]):
-            torch.random.default_generator.set_state(chance.get_state())
-            hole = self.holes(len(images), torch.device("cpu"))
+        host = torch.device("cpu")
+        with seeded(int(torch.randint(2**31, (), generator=chance)), host):
+            hole = self.holes(len(images), host)
         known = 1 - hole
         colour = (images * known).sum((2, 3), keepdim=True) / known.sum((2, 3), keepdim=True)
         made = torch.cat([self.inpaint(image[None], mask[None]).cpu() for image, mask in zip(images, hole)])
@@ -199,9 +200,9 @@ class Inpaint(Model):
         chance = torch.Generator().manual_seed(seed)
         index = torch.randperm(len(dataset), generator=chance)[:count]
         images = dataset.prepare(dataset.batch(index, chance))[0].to(self.device)
-        with torch.random.fork_rng([]):
-            torch.random.default_generator.manual_seed(seed)
-            hole = self.holes(len(images), torch.device("cpu")).to(self.device)
+        host = torch.device("cpu")
+        with seeded(seed, host):
+            hole = self.holes(len(images), host).to(self.device)
         with self.using():
             filled = torch.lerp(images, self.complete(images, hole), hole)
         rows = torch.cat([torch.lerp(images, torch.zeros_like(images), hole), filled, images])

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from sparring.core import Image, Model, UserError, verb
-from sparring.core.media import grid, in_channels
+from sparring.core.media import grid, in_channels, resized
 from sparring.core.tiles import tiled
 
 TILE = 512
@@ -21,26 +21,18 @@ Network = Callable[[Tensor], Tensor]
 
 
 class Translate(Model):
-    """A network from pictures to pictures."""
+    """A network from pictures to pictures. A subclass sets the fields below, and says how a picture is translated."""
 
+    channels: tuple[int, int]
+    """of what is taken, and of what is made"""
+    multiple: int
+    """what both sides of a picture must be multiples of"""
+    reach: int = 0
+    """how far away a pixel may lie that has a say in another; 0 for a network that looks at the whole picture"""
+
+    @abstractmethod
     def forth(self, image: Tensor) -> Tensor:
         """N x C x H x W as the network takes it to what it makes of it; sides are multiples of `multiple`."""
-        raise NotImplementedError
-
-    @property
-    def channels(self) -> tuple[int, int]:
-        """Of what is taken, and of what is made."""
-        raise NotImplementedError
-
-    @property
-    def multiple(self) -> int:
-        """What both sides of a picture must be multiples of."""
-        raise NotImplementedError
-
-    @property
-    def reach(self) -> int:
-        """How far away a pixel may lie that has a say in another; 0 for a network that looks at the whole picture."""
-        return 0
 
     @contextmanager
     def steadied(self, network: Network, image: Tensor) -> Iterator[None]:
@@ -78,11 +70,11 @@ class Translate(Model):
         if not size and not self.reach:
             size = self.config.data.shape[1]
         if size:
-            seen = resized(seen, size / min(height, width))
+            seen = scaled(seen, size / min(height, width))
         with self.using():
             found = self._in_pieces(network, seen)
         if found.shape[2:] != (height, width):
-            found = functional.interpolate(found.float(), (height, width), mode="bicubic", antialias=True).clamp(-1, 1)
+            found = resized(found.float(), height, width).clamp(-1, 1)
         return found
 
     def _in_pieces(self, network: Network, image: Tensor) -> Tensor:
@@ -92,7 +84,7 @@ class Translate(Model):
         tile = max(TILE, 6 * margin)
         if max(image.shape[2:]) <= tile:
             return tiled(network, image, tile, margin, multiple=self.multiple)
-        small = resized(image, min(1.0, tile / max(image.shape[2:])))
+        small = scaled(image, min(1.0, tile / max(image.shape[2:])))
         with self.steadied(network, small[:, :, : small.shape[2] // self.multiple * self.multiple,
                                           : small.shape[3] // self.multiple * self.multiple]):  # fmt: skip
             return tiled(network, image, tile, margin, multiple=self.multiple)
@@ -103,14 +95,14 @@ class Translate(Model):
         wide = max(row.shape[1] for row in rows)
         return grid(torch.cat([in_channels(row, wide) for row in rows]), len(rows[0]))
 
+    @abstractmethod
     def shown(self, seed: int) -> list[Tensor]:
         """The rows of the preview, each N x C x H x W on the host."""
-        raise NotImplementedError
 
 
-def resized(image: Tensor, scale: float) -> Tensor:
+def scaled(image: Tensor, scale: float) -> Tensor:
     """A picture with its sides multiplied."""
     if scale == 1:
         return image
-    sides = [max(1, round(side * scale)) for side in image.shape[2:]]
-    return functional.interpolate(image, sides, mode="bicubic", antialias=True).clamp(-1, 1)
+    height, width = (max(1, round(side * scale)) for side in image.shape[2:])
+    return resized(image, height, width).clamp(-1, 1)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from sparring.core import Dataset, Image, Model, verb
-from sparring.core.media import grid, in_channels
+from sparring.core.media import grid, in_channels, resized
 from sparring.core.tiles import tiled
+from sparring.metrics.pairs import as_saved
 from sparring.tasks.compared import Compared
 from sparring.tasks.sample import read_examples
 
@@ -74,12 +74,11 @@ def lowered(images: Tensor, scale: int) -> Tensor:
         images: N x C x H x W in [-1, 1]; H and W are multiples of `scale`.
         scale: how many times as short the sides become.
     """
-    sides = [side // scale for side in images.shape[2:]]
-    small = functional.interpolate(images, sides, mode="bicubic", antialias=True)
-    return ((small + 1) * 127.5).round().clamp(0, 255) / 127.5 - 1
+    height, width = images.shape[2:]
+    return as_saved(resized(images, height // scale, width // scale))
 
 
 def raised(images: Tensor, scale: int) -> Tensor:
     """Pictures with sides of `scale` times theirs, by bicubic: what every network has to beat."""
-    sides = [side * scale for side in images.shape[2:]]
-    return functional.interpolate(images, sides, mode="bicubic", antialias=True)
+    height, width = images.shape[2:]
+    return resized(images, height * scale, width * scale)
