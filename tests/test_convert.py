@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import pickle
+import re
 from pathlib import Path
 
 import pytest
@@ -133,6 +134,68 @@ class Pair(nn.Module):
         return value + self.conv2(functional.relu(self.conv1(value)))
 
 
+class Dense(nn.Module):
+    """A dense block, then a fifth of it added."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        half = width // 2
+        self.conv1, self.conv2 = nn.Conv2d(width, half, 3, 1, 1), nn.Conv2d(width + half, half, 3, 1, 1)
+        self.conv3, self.conv4 = nn.Conv2d(2 * width, half, 3, 1, 1), nn.Conv2d(2 * width + half, half, 3, 1, 1)
+        self.conv5 = nn.Conv2d(3 * width, width, 3, 1, 1)
+
+    def forward(self, value: Tensor) -> Tensor:
+        leaky = functools.partial(functional.leaky_relu, negative_slope=0.2)
+        one = leaky(self.conv1(value))
+        two = leaky(self.conv2(torch.cat((value, one), 1)))
+        three = leaky(self.conv3(torch.cat((value, one, two), 1)))
+        four = leaky(self.conv4(torch.cat((value, one, two, three), 1)))
+        return self.conv5(torch.cat((value, one, two, three, four), 1)) * 0.2 + value
+
+
+class Triple(nn.Module):
+    def __init__(self, width: int):
+        super().__init__()
+        self.RDB1, self.RDB2, self.RDB3 = Dense(width), Dense(width), Dense(width)
+
+    def forward(self, value: Tensor) -> Tensor:
+        return self.RDB3(self.RDB2(self.RDB1(value))) * 0.2 + value
+
+
+class Esrgan(nn.Module):
+    """With the names of its authors' repository."""
+
+    def __init__(self, width: int, blocks: int):
+        super().__init__()
+        self.conv_first = nn.Conv2d(3, width, 3, 1, 1)
+        self.RRDB_trunk = nn.Sequential(*(Triple(width) for _ in range(blocks)))
+        self.trunk_conv, self.HRconv = nn.Conv2d(width, width, 3, 1, 1), nn.Conv2d(width, width, 3, 1, 1)
+        self.upconv1, self.upconv2 = nn.Conv2d(width, width, 3, 1, 1), nn.Conv2d(width, width, 3, 1, 1)
+        self.conv_last = nn.Conv2d(width, 3, 3, 1, 1)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Pictures in [0, 1]."""
+        leaky = functools.partial(functional.leaky_relu, negative_slope=0.2)
+        value = self.conv_first(image)
+        value = value + self.trunk_conv(self.RRDB_trunk(value))
+        for conv in (self.upconv1, self.upconv2):
+            value = leaky(conv(functional.interpolate(value, scale_factor=2, mode="nearest")))
+        return self.conv_last(leaky(self.HRconv(value)))
+
+
+LAYOUTS_OF_ESRGAN = {
+    "authors": {},
+    "library": {
+        r"RRDB_trunk\.(\d+)\.RDB": r"body.\1.rdb", r"trunk_conv": "conv_body", r"upconv": "conv_up", r"HRconv": "conv_hr",
+    },
+    "oldest": {
+        r"RRDB_trunk\.(\d+)\.(RDB\d\.conv\d)": r"model.1.sub.\1.\2.0", r"conv_first": "model.0",
+        r"trunk_conv": "model.1.sub.2", r"upconv1": "model.3", r"upconv2": "model.6", r"HRconv": "model.8",
+        r"conv_last": "model.10",
+    },
+}  # fmt: skip
+
+
 def stored(network: nn.Module, path: Path, prefix: str = "") -> Path:
     torch.save({f"{prefix}{name}": value for name, value in network.state_dict().items()}, path)
     return path
@@ -191,6 +254,22 @@ def test_upscalers(tmp_path: Path, scale: int) -> None:
     with torch.no_grad():
         expected = network((image() + 1) / 2) * 2 - 1
     assert (sparring.load(path).generator(image()) - expected).abs().max() < TOLERANCE
+
+
+@pytest.mark.parametrize("layout", LAYOUTS_OF_ESRGAN)
+def test_dense_upscalers(tmp_path: Path, layout: str) -> None:
+    network, state = randomised(Esrgan(8, 2)), {}
+    for name, value in network.state_dict().items():
+        for older, newer in LAYOUTS_OF_ESRGAN[layout].items():
+            name = re.sub(f"^{older}", newer, name)
+        state[name] = value
+    torch.save({"params_ema": state} if layout == "library" else state, tmp_path / "RRDB_x4.pth")
+    path = convert([tmp_path / "RRDB_x4.pth"], "srgan", tmp_path / "run.safetensors")
+    with torch.no_grad():
+        expected = network((image(24) + 1) / 2) * 2 - 1
+    model = sparring.load(path)
+    assert (model.config.network, model.config.blocks, model.scale) == ("rrdb", 2, 4)
+    assert (model.generator(image(24)) - expected).abs().max() < TOLERANCE * max(1, expected.abs().max().item())
 
 
 def test_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -485,6 +485,24 @@ def test_tiles_make_the_whole(
     assert (found - whole).abs().max() < 1e-5
 
 
+def test_dense_blocks_trained_and_in_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They look farther than tiles overlap, to no effect that shows: under 1/255."""
+    game = built(srgan, network="rrdb", blocks=2)
+    assert game.step(stream(game.config))["generator"].isfinite()
+    network = srgan.Model(small(srgan, data=Photos(size=32, channels=3), network="rrdb", blocks=8, width=8)).eval()
+    with torch.no_grad():
+        for conv in network.generator.body.modules():
+            if isinstance(conv, nn.Conv2d):
+                nn.init.kaiming_normal_(conv.weight)
+        image = picture(1, 3, 160, 170)
+        whole = network.generator(image).clamp(-1, 1)
+    assert whole.std() > 0.01
+    monkeypatch.setattr(upscale, "TILE", 64)
+    assert (network.upscale(image) - whole).abs().max() < 2 / 255
+    with pytest.raises(UserError, match="rrdb enlarges by 4, not 2"):
+        srgan.Model(small(srgan, network="rrdb", scale=2))
+
+
 @pytest.mark.parametrize("module", METHODS)
 @pytest.mark.parametrize("shape", [(1, 1), (1, 7), (5, 3), (33, 20)])
 @pytest.mark.parametrize("given", [1, 3, 4])

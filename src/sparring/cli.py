@@ -754,7 +754,7 @@ def convert(arguments: Arguments) -> None:
             files: .pth, .pt or .safetensors: for cyclegan one generator, or both, there and back.
             out: folder of the run to make, or a .safetensors file.
             method: whose networks they are: cyclegan or pix2pix (generators of the PyTorch repository of their authors), or
-                srgan (BasicSR's MSRResNet, x2 and x4).
+                srgan (BasicSR's MSRResNet, x2 and x4, and ESRGAN's RRDB, x4).
         """
         from sparring import api
         from sparring.convert import convert as made_of

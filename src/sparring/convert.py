@@ -259,26 +259,46 @@ def _unet(state: State, levels: int) -> tuple[Names, list[str], frozenset[str]]:
 
 
 def _srgan(states: list[State], files: list[Path]) -> Layout:
-    """`MSRResNet_x4_f64b16_*.pth` and the like: BasicSR's residual network, for x2 and x4."""
+    """`MSRResNet_x4_f64b16_*.pth`, `RRDB_ESRGAN_x4.pth` and the like: BasicSR's networks, in its names or older ones."""
     if len(states) != 1:
         raise UserError(f"--as srgan takes one file; these are {len(states)}")
     (state,), (file,) = states, files
-    first = _needed(state, "conv_first.weight", 4, file)
-    blocks = len({name.split(".")[1] for name in state if name.startswith("body.")})
+    dense = any(re.search(r"\.(RDB|rdb)1\.", name) for name in state)
+    theirs = {renamed(name) if dense else name: name for name in state}
+    first = _needed(state, theirs.get("conv_first.weight", "conv_first.weight"), 4, file)
+    blocks = len({name.split(".")[1] for name in theirs if name.startswith("body.")})
     from sparring.data.photos import Photos
     from sparring.methods.srgan import Config as Sharper
 
     data = Photos(size=96, channels=first.shape[1])
     config = Sharper(
         data=data,
-        network="msr",
-        scale=4 if "upconv2.weight" in state else 2,
+        network="rrdb" if dense else "msr",
+        scale=4 if dense or "upconv2.weight" in state else 2,
         blocks=blocks,
         width=first.shape[0],
         ema=0.0,
     )
-    own = catalogue.find("srgan").load().Model(config).state_dict()
-    return Layout(config, ({name: name.removeprefix("generator.") for name in own},))
+    own = [name.removeprefix("generator.") for name in catalogue.find("srgan").load().Model(config).state_dict()]
+    return Layout(config, ({f"generator.{name}": theirs.get(name, name) for name in own},))
+
+
+OLDER = (
+    (r"model\.0\.", "conv_first."), (r"model\.1\.sub\.(\d+)\.RDB", r"body.\1.rdb"), (r"model\.1\.sub\.\d+\.", "conv_body."),
+    (r"model\.3\.", "conv_up1."), (r"model\.6\.", "conv_up2."), (r"model\.8\.", "conv_hr."), (r"model\.10\.", "conv_last."),
+    (r"RRDB_trunk\.(\d+)\.RDB", r"body.\1.rdb"), (r"trunk_conv\.", "conv_body."), (r"upconv(\d)\.", r"conv_up\1."),
+    (r"HRconv\.", "conv_hr."),
+)  # fmt: skip
+"""beginnings of names in ESRGAN's own two layouts, and what BasicSR calls the same"""
+
+
+def renamed(name: str) -> str:
+    """A weight of ESRGAN's generator as BasicSR calls it; other names as they are."""
+    for older, newer in OLDER:
+        if found := re.match(older, name):
+            rest = name[found.end() :]
+            return found.expand(newer) + (re.sub(r"^(\d\.conv\d)\.0\.", r"\1.", rest) if "rdb" in newer else rest)
+    return name
 
 
 def _needed(state: State, name: str, dimensions: int, file: Path) -> Tensor:

@@ -30,8 +30,9 @@ class Config(core.Config):
     data: Photos = Photos(size=64)
     scale: Literal[2, 4] = 4
     """how many times as long the sides of a picture become"""
-    network: Literal["msr", "srresnet"] = "msr"
-    """the generator: the paper's SRResNet, or MSRResNet, the same without batch norm on top of a bilinear enlargement"""
+    network: Literal["msr", "srresnet", "rrdb"] = "msr"
+    """the generator: the paper's SRResNet; MSRResNet, the same without batch norm on top of a bilinear enlargement; or
+    ESRGAN's dense blocks in residual blocks, which enlarge by 4"""
     blocks: int = 8
     """residual blocks of the generator"""
     width: int = 32
@@ -92,11 +93,15 @@ class Config(core.Config):
         )  # fmt: skip
 
 
+NETWORKS: dict[str, type[upscaler.Msr | upscaler.SRResNet | upscaler.Rrdb]] = {
+    "msr": upscaler.Msr, "srresnet": upscaler.SRResNet, "rrdb": upscaler.Rrdb,
+}  # fmt: skip
+
+
 class Model(tasks.Upscale):
     def __init__(self, config: Config):
         super().__init__(config)
-        kind = upscaler.Msr if config.network == "msr" else upscaler.SRResNet
-        network = kind(config.data.shape[0], config.scale, config.blocks, config.width)
+        network = NETWORKS[config.network](config.data.shape[0], config.scale, config.blocks, config.width)
         self.generator: nn.Module = network
         self.scale, self.reach = config.scale, network.reach
 
