@@ -30,7 +30,7 @@ def sparring(*arguments: str, folder: Path | None = None) -> subprocess.Complete
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("cli")
     made = sparring(
-        "train", "dcgan", *TINY, "--adam.lr", "0.05", "--ema", "0", "--run", "first", folder=folder
+        "train", "dcgan", *TINY, "--adam.lr", "0.05", "--ema", "0", "--out", "first", folder=folder
     )  # a rate at which samples differ after four steps
     assert made.returncode == 0, made.stderr
     assert made.stdout.count("sparring apply first") == 2 and "report" in made.stdout

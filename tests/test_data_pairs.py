@@ -138,6 +138,13 @@ def test_a_missing_partner_is_named(tmp_path: Path) -> None:
         Pairs(str(root), size=32).open()
 
 
+def test_a_partner_that_a_table_names_in_vain_is_named(tmp_path: Path) -> None:
+    Image.new("L", (20, 20)).save(tmp_path / "1.png")
+    (tmp_path / "pairs.csv").write_text("input,target\n1.png,1.png\n1.png,2.png\n")
+    with pytest.raises(UserError, match=r"1\.png: its partner 2\.png: there is no such file"):
+        Pairs(str(tmp_path / "pairs.csv"), size=16).open()
+
+
 def test_partners_of_other_shapes_are_named(tmp_path: Path) -> None:
     root = folders(tmp_path / "both")
     shade(3, (60, 40)).save(root / "sketch" / "3.png")

@@ -172,8 +172,8 @@ def train(arguments: Arguments) -> int:
 def _flags(config: type[Config], names: list[str]) -> type:
     """The flags of `train`: those of a run, and the config's own without a prefix."""
 
-    def explained(kind: Any, text: str) -> Any:
-        return Annotated[kind, tyro.conf.arg(help=text)]
+    def explained(kind: Any, text: str, *aliases: str) -> Any:
+        return Annotated[kind, tyro.conf.arg(help=text, aliases=aliases)]
 
     source = (
         "what to learn from: a folder, .zip, .tar, .npy, .npz, idx, .parquet, .csv or .jsonl file, a prepared store, or a "
@@ -183,7 +183,7 @@ def _flags(config: type[Config], names: list[str]) -> type:
         "Flags",
         [
             ("config", Annotated[config, tyro.conf.arg(name="")]),
-            ("run", explained(Path | None, "folder of the run; runs/METHOD-NNN by default"), None),
+            ("run", explained(Path | None, "folder of the run; runs/METHOD-NNN by default", "--out"), None),
             ("data", explained(str | None, source), None),
             ("preset", explained(Literal[tuple(names)], "named starting point of all other flags"), "default"),
         ],

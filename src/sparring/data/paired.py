@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from contextlib import ExitStack, closing
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -306,9 +306,11 @@ def _matched(first: Pictures, second: Pictures) -> Listed:
     """Two lists of files in the same order."""
 
     def read(index: int) -> tuple[Image.Image, Image.Image]:
-        with ExitStack() as stack:
-            streams = [stack.enter_context(side.open(index)) for side in (first, second)]
-            one, two = (upright(stack.enter_context(opened(stream))) for stream in streams)
+        one = _picture(first, index)
+        try:
+            two = _picture(second, index)
+        except Exception as error:  # Pillow raises nearly anything at a damaged file
+            raise ValueError(f"its partner {second.names[index]}: {error or type(error).__name__}") from error
         shapes = [one.width / one.height, two.width / two.height]
         if abs(shapes[0] / shapes[1] - 1) > TOLERANCE:
             raise ValueError(f"{one.width} x {one.height} pixels, but its partner {two.width} x {two.height}")
@@ -322,6 +324,11 @@ def _matched(first: Pictures, second: Pictures) -> Listed:
         second.close()
 
     return Listed(first.names, stamp_of(first.stamp, second.stamp), read, channels, close)
+
+
+def _picture(side: Pictures, index: int) -> Image.Image:
+    with side.open(index) as stream, opened(stream) as image:
+        return upright(image)
 
 
 def _halves(stream: BinaryIO) -> tuple[Image.Image, Image.Image]:
