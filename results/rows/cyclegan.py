@@ -60,7 +60,8 @@ def config(name: str, seed: int = 0, root: str = "") -> Config:
     if name == "paintings":
         return start.replace(data=Domains(f"{root}{PAINTINGS}", size=64, channels=3), steps=4000)
     cartoons = str(aligned()) if root else f"{CARTOONS} {FACE}"
-    return start.replace(data=Domains(f"{root}{PORTRAITS}", cartoons, size=64, channels=3), steps=5000)
+    data = Domains(f"{root}{PORTRAITS}", cartoons, size=64, channels=3)
+    return start.replace(data=data, cycle=3.0, identity=0.2, field=70, steps=4500)
 
 
 def aligned() -> Path:
