@@ -25,11 +25,11 @@ CLAIM = (
     "compared with each other only. *Untouched*: the input itself."
 )
 CASES = {
+    "emoji": {"difference alone": {"rivalry": 0.0, "field": 34}, "patches of 34 px": {"field": 34}},
     "facades": {
         "difference alone": {"rivalry": 0.0}, "patches of 1 px": {"field": 1}, "patches of 16 px": {"field": 16},
         "patches of 34 px": {"field": 34}, "patches of 70 px": {},
     },
-    "emoji": {"difference alone": {"rivalry": 0.0, "field": 34}, "patches of 34 px": {"field": 34}},
 }  # fmt: skip
 SEED = 0
 
