@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
+import io
 import json
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image, ImageDraw
 from torch import Tensor
 from torch.nn import functional
 
@@ -42,6 +46,14 @@ PAINTINGS = "unpaired/impressionism2photo-128.zip"
 PORTRAITS, CARTOONS = "faces/portraits-96.zip/colour", "faces/cartoon-faces-96.zip/lorelei"
 FACE = (20, 13, 70)
 """left, top and side of the square of a cartoon in which its face lies as a portrait's does"""
+HAIRS = (
+    "#0e0e0e", "#3a1d06", "#562306", "#6a4e35", "#796a45", "#ac6511", "#ab2a18", "#cb6820", "#b9a05f", "#e5d7a3", "#afafaf",
+)  # fmt: skip
+"""hair colours that people have"""
+SKINS = {
+    "#ffe0c4": 200, "#f2d3b1": 200, "#ecad80": 200, "#d78774": 200, "#c68642": 60, "#9e5622": 25, "#763900": 25,
+}  # fmt: skip
+"""skin colours, and how many drawings of each are taken at most"""
 LANDMARKS = "faces/portraits-landmarks.json.gz"
 PLACES = {"skin": (slice(31, 43), slice(25, 39)), "hair": (slice(3, 12), slice(24, 40))}
 """rows and columns, of 64, of nose and cheeks, and of the hair above the forehead"""
@@ -59,19 +71,38 @@ def config(name: str, seed: int = 0, root: str = "") -> Config:
         )
     if name == "paintings":
         return start.replace(data=Domains(f"{root}{PAINTINGS}", size=64, channels=3), steps=4000)
-    cartoons = str(aligned()) if root else f"{CARTOONS} {FACE}"
+    cartoons = str(aligned()) if root else f"{CARTOONS} {FACE} {HAIRS} {SKINS}"
     data = Domains(f"{root}{PORTRAITS}", cartoons, size=64, channels=3)
-    return start.replace(data=data, cycle=3.0, identity=0.2, field=70, steps=4500)
+    return api.starting_point("cyclegan", "faces").replace(data=data, seed=seed, watch=False, preview_every=10**9)
 
 
 def aligned() -> Path:
-    """The cartoons, cut out so that their faces lie as those of the portraits do."""
-    path = Path("build/results/cyclegan/cartoons.npy")
+    """Cartoons, cut out so that their faces lie as those of the portraits do, on white, and of about their colours.
+
+    Skin and hair of the drawings are drawn at random: a method that matches whole sets would give half of all people dark skin,
+    and a third blue or green hair.
+    """
+    path = Path("build/results/cyclegan/cartoons-matched.npy")
     if not path.exists():
-        whole = Images(place(CARTOONS), size=96, channels=3).open().images
         left, top, side = FACE
+        with zipfile.ZipFile(place(CARTOONS).removesuffix("/lorelei")) as archive:
+            with archive.open("attributes.csv") as file:
+                table = list(csv.DictReader(io.TextIOWrapper(file)))
+            found, counts = [], dict.fromkeys(SKINS, 0)
+            for row in table:
+                if (
+                    row["style"] == "lorelei"
+                    and row["hair_color"] in HAIRS
+                    and counts[row["skin_color"]] < SKINS[row["skin_color"]]
+                ):
+                    counts[row["skin_color"]] += 1
+                    with archive.open(row["file"]) as stream, Image.open(stream) as image:
+                        whole = image.convert("RGB")
+                    for corner in ((0, 0), (whole.width - 1, 0)):
+                        ImageDraw.floodfill(whole, corner, (255, 255, 255), thresh=3)
+                    found.append(np.asarray(whole.crop((left, top, left + side, top + side))))
         path.parent.mkdir(parents=True, exist_ok=True)
-        np.save(path, whole[:, top : top + side, left : left + side])
+        np.save(path, np.stack(found))
     return path
 
 

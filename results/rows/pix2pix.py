@@ -16,7 +16,7 @@ from sparring.judging import likeness
 ORDER = 70
 TITLE = "pix2pix: sharp where the difference alone is blurred"
 FACADES, EMOJI = "paired/facades.zip/facades", "paired/emoji-noto-twemoji-72.zip"
-STEPS = {"facades": 3000, "emoji": 4000}
+STEPS = {"facades": 3000, "emoji": 12_000}
 CLAIM = (
     "`sparring train pix2pix` on 400 facades at 128 px (label map to photo), judged on the 106 of the test set, and on emoji "
     "in one hand to the same in another at 64 px, judged on a tenth of the pairs that was held out. *Difference alone*: the "

@@ -76,6 +76,12 @@ class Config(core.Config):
 
     @classmethod
     @core.preset
+    def faces(cls) -> Config:
+        """Faces and cartoons, and other kinds that are far apart: the cycle binds less, and a face is judged as a whole."""
+        return cls(cycle=3.0, field=70, steps=4500)
+
+    @classmethod
+    @core.preset
     def tiny(cls) -> Config:
         """Small enough for a test."""
         return cls(
