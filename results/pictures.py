@@ -66,7 +66,7 @@ def cartoons() -> None:
     model = sparring.load(RUNS / "cyclegan/faces")
     size = model.config.data.size
     heads = tensors([faces.cut(photo, faces.find(photo)[0], size) for photo in talkers(10)])
-    drawn = cyclegan.floats(Images(str(cyclegan.aligned()), size=size, channels=3).open().images[::130][:10])
+    drawn = cyclegan.floats(Images(str(cyclegan.aligned()), size=size, channels=3).open().images[::59][:10])
     sheet([heads, each(model.translate, heads), drawn, each(model.back, drawn)], "cartoons")
 
 
