@@ -272,6 +272,15 @@ def test_dense_upscalers(tmp_path: Path, layout: str) -> None:
     assert (model.generator(image(24)) - expected).abs().max() < TOLERANCE * max(1, expected.abs().max().item())
 
 
+def test_a_folded_picture_is_refused(tmp_path: Path) -> None:
+    state = randomised(Esrgan(8, 2)).state_dict()
+    torch.save({**state, "conv_first.weight": torch.zeros(8, 12, 3, 3)}, tmp_path / "RealESRGAN_x2plus.pth")
+    with pytest.raises(
+        UserError, match=r"x2plus\.pth: expected conv_first\.weight of 1 or 3 channels, found 8 x 12 x 3 x 3"
+    ):
+        convert([tmp_path / "RealESRGAN_x2plus.pth"], "srgan", tmp_path / "run")
+
+
 def test_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source = stored(randomised(Generator(4, 6)), tmp_path / "latest_net_G.pth")
     assert cli.run(["convert", str(source), "--as", "cyclegan", "--out", str(tmp_path / "run")]) == 0

@@ -266,6 +266,11 @@ def _srgan(states: list[State], files: list[Path]) -> Layout:
     dense = any(re.search(r"\.(RDB|rdb)1\.", name) for name in state)
     theirs = {renamed(name) if dense else name: name for name in state}
     first = _needed(state, theirs.get("conv_first.weight", "conv_first.weight"), 4, file)
+    if first.shape[1] not in {1, 3}:
+        raise UserError(
+            f"{file}: expected conv_first.weight of 1 or 3 channels, found {shape(first)}: networks that fold their picture "
+            "first, for x2 or x1, are not read"
+        )
     blocks = len({name.split(".")[1] for name in theirs if name.startswith("body.")})
     from sparring.data.photos import Photos
     from sparring.methods.srgan import Config as Sharper
