@@ -43,6 +43,22 @@ def test_squares_are_the_convolution(
         torch.testing.assert_close(one, other)
 
 
+@pytest.mark.parametrize(("kernel", "squares"), [(3, False), (7, True), (9, True)])
+def test_pictures_are_made_in_squares_from_wide_kernels(
+    kernel: int, squares: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a way back narrow kernels gain nothing."""
+    calls: list[int] = []
+    spread = narrow.spread
+    monkeypatch.setattr(narrow, "spread", lambda *given: calls.append(1) or spread(*given))
+    layer = narrow.OntoPicture(5, 3, kernel, padding=kernel // 2)
+    value = torch.randn(1, 5, 12, 16)
+    with torch.no_grad():
+        made, plain = layer(value), functional.conv2d(value, layer.weight, layer.bias, padding=kernel // 2)
+    assert bool(calls) == squares
+    torch.testing.assert_close(made, plain)
+
+
 def _derivatives(network: nn.Module, chance: torch.Generator, shape: tuple[int, ...]) -> list[Tensor]:
     given = torch.randn(shape, generator=chance, dtype=torch.float64, requires_grad=True)
     inputs = [given, *network.parameters()]

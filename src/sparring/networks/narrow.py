@@ -22,6 +22,8 @@ from sparring.networks.linear import wanted
 SQUARE = 4
 FEW = 3
 """channels up to which it is faster"""
+WIDE = 7
+"""side of a kernel from which on it is faster without a way back, too: 2.1 times at 7 x 7, 2.6 times at 9 x 9"""
 
 
 @functools.cache
@@ -155,17 +157,19 @@ class OntoPicture(nn.Conv2d):
     def forward(self, value: Tensor) -> Tensor:
         kernel, padding = self.kernel_size[0], int(self.padding[0])
         sides = [side + 2 * padding - kernel + 1 for side in value.shape[2:]]
-        if _quick(value, self.out_channels, sides, kernel, 1, kernel - 1 - padding):
+        if _quick(value, self.out_channels, sides, kernel, 1, kernel - 1 - padding, kernel >= WIDE):
             turned = self.weight.flip(2, 3).transpose(0, 1)
             return _in_precision(_Spread, value, turned, self.bias, 1, kernel - 1 - padding)
         return super().forward(value)
 
 
-def _quick(value: Tensor, few: int, sides: Sequence[int], kernel: int, stride: int, padding: int) -> bool:
-    """In training and on a processor: elsewhere narrow maps cost no more than they should."""
+def _quick(
+    value: Tensor, few: int, sides: Sequence[int], kernel: int, stride: int, padding: int, always: bool = False
+) -> bool:
+    """On a processor, and in training, unless `always`: elsewhere narrow maps cost no more than they should."""
     return (
         value.device.type == "cpu"
-        and value.requires_grad
+        and (always or value.requires_grad)
         and few <= FEW
         and all(fits(side, kernel, stride, padding) for side in sides)
     )
