@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
+from results.real import place
 from sparring.data.images import Images
 from sparring.judging import judge
 from sparring.judging.extractors import extract
@@ -43,6 +44,41 @@ def judge_of_pictures(pictures: np.ndarray, folder: Path) -> Judge:
         found = judge.train(data, labels=False, show=True)
         judge.keep(found)
     return found
+
+
+KINDS = {
+    "portraits": "faces/portraits-96.zip/colour",
+    "lorelei": "faces/cartoon-faces-96.zip/lorelei",
+    "adventurer": "faces/cartoon-faces-96.zip/adventurer",
+    "noto": "paired/emoji-noto-twemoji-72.zip/noto",
+    "twemoji": "paired/emoji-noto-twemoji-72.zip/twemoji",
+    "photos": "photos/bsds500-256.zip/train",
+    "cubism": "paintings/paintings-by-style-256.zip/cubism",
+    "impressionism": "paintings/paintings-by-style-256.zip/impressionism",
+    "japonism": "paintings/paintings-by-style-256.zip/japonism",
+    "naturalism": "paintings/paintings-by-style-256.zip/naturalism",
+    "rococo": "paintings/paintings-by-style-256.zip/rococo",
+}
+MOST = 1300
+"""pictures of each kind"""
+
+
+@cache
+def judge_of_kinds(size: int = 64) -> Judge:
+    """A judge that has learned to tell eleven kinds of pictures: faces, drawn faces, emoji, photos, paintings of five styles.
+
+    Every picture is also shown to it mirrored.
+    """
+    found, names = [], []
+    for name, source in KINDS.items():
+        images = Images(place(source), size=size, channels=3).open().images
+        images = images[:: -(-len(images) // MOST)]
+        found += [images, images[:, :, ::-1]]
+        names += [name] * (2 * len(images))
+    path = Path("build/results/kinds.npz")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(path, images=np.concatenate(found), labels=np.array(names))
+    return judge_of(str(path))
 
 
 @cache
