@@ -73,7 +73,7 @@ def measure(name: str, title: str, changes: dict[str, Any], work: Path) -> dict[
 
         dataset, held = hold_out(dataset, chosen.held_out)
     learned = chosen.data.plain().open().images[..., chosen.data.channels :]
-    expert = judge_of_pictures(learned, work / f"{name.split(',')[0]}-judge")
+    expert = judge_of_pictures(learned, work / f"{name.partition(',')[0]}-judge")
     ours, control = likeness.judge(model, chosen.data, held or dataset, expert, 500, 0)
     found = {value.name: round(value.value, 4) for value in ours}
     return {**found, "untouched": {value.name: round(value.value, 4) for value in control}, "seconds": round(seconds)}
