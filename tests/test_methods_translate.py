@@ -16,6 +16,7 @@ from sparring.losses import adversarial
 from sparring.networks.instance import InstanceNorm, held
 from sparring.networks.patches import FIELDS, Patches
 from sparring.networks.pool import Pool
+from sparring.networks.tone import Tone, lightness
 from sparring.networks.translator import Translator
 from sparring.networks.unet import UNet
 
@@ -147,6 +148,30 @@ def test_no_pool_at_all() -> None:
     assert torch.equal(Pool(0, (1, 1, 1)).exchange(given), given)
 
 
+def test_tone_is_carried_from_one_kind_to_the_other_place_by_place() -> None:
+    """Where the second kind is the first, at half its contrast and lighter, that is expected; on its ground, nothing else."""
+    torch.manual_seed(0)
+    tone = Tone()
+    for _ in range(3):
+        first = torch.randn(64, 3, 16, 16)
+        second = first / 2 + 0.3
+        second[..., :8] = 1
+        tone.see(first, second)
+    given = torch.randn(2, 3, 16, 16)
+    expected = tone.expected(given, 0)
+    torch.testing.assert_close(expected[..., 4:], lightness(given)[..., 4:] / 2 + 0.3)
+    torch.testing.assert_close(expected[..., :4], torch.ones(2, 8, 4), atol=2e-3, rtol=0)
+    assert tone.strayed(given, given, 0) > 0.1
+
+
+def test_lightness_is_the_mean_luma_of_each_cell() -> None:
+    red = torch.zeros(1, 3, 32, 16)
+    red[:, 0, :4, 2:4] = 1
+    assert lightness(red)[0, 0, 1].item() == pytest.approx(0.299)
+    assert lightness(red).count_nonzero() == 1
+    assert lightness(torch.full((1, 1, 16, 16), 0.5)).unique().item() == 0.5
+
+
 # --- games ----------------------------------------------------------------------------------------------------------------
 
 
@@ -176,12 +201,14 @@ def test_pix2pix_loss_is_equation_4() -> None:
     assert loss.item() == pytest.approx((7 * (made - target).abs().mean() + 2 * fooled).item(), rel=1e-5)
 
 
-@pytest.mark.parametrize("identity", [0.0, 0.5])
-def test_cyclegan_loss_is_the_sum_of_its_parts(identity: float) -> None:
+@pytest.mark.parametrize(("identity", "tone"), [(0.0, 0.0), (0.5, 0.0), (0.5, 3.0)])
+def test_cyclegan_loss_is_the_sum_of_its_parts(identity: float, tone: float) -> None:
     from sparring.core import Notes
 
-    game = built("cyclegan", identity=identity)
+    game = built("cyclegan", identity=identity, tone=tone)
     first, second = torch.rand(2, 2, 3, 16, 16)
+    if tone:
+        game.tone.see(first, second)
     forged: list[Any] = []
     loss = game.translate(first, second, forged, Notes())
     there, home = game.model.there, game.model.home
@@ -189,7 +216,12 @@ def test_cyclegan_loss_is_the_sum_of_its_parts(identity: float) -> None:
     fooled += (game.first_discriminator(home(second)) - 1).square().mean()
     cycle = (home(there(first)) - first).abs().mean() + (there(home(second)) - second).abs().mean()
     same = (there(second) - second).abs().mean() + (home(first) - first).abs().mean()
-    assert loss.item() == pytest.approx((fooled + 10 * cycle + 10 * identity * same).item(), rel=1e-4)
+    loss_by_hand = fooled + 10 * cycle + 10 * identity * same
+    if tone:
+        strayed = [(lightness(there(first)) - game.tone.expected(first, 0)).abs().mean()]
+        strayed += [(lightness(home(second)) - game.tone.expected(second, 1)).abs().mean()]
+        loss_by_hand += tone * sum(strayed)
+    assert loss.item() == pytest.approx(loss_by_hand.item(), rel=1e-4)
     assert torch.allclose(forged[0][0], there(first), atol=1e-5) and not forged[0][0].requires_grad
 
 

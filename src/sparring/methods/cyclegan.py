@@ -21,6 +21,7 @@ from sparring.losses import adversarial
 from sparring.networks.instance import held
 from sparring.networks.patches import Patches
 from sparring.networks.pool import Pool
+from sparring.networks.tone import Tone
 from sparring.networks.translator import MULTIPLE, Translator
 from sparring.tasks.compared import Compared
 
@@ -41,6 +42,9 @@ class Config(core.Config):
     identity: float = 0.5
     """weight, as a share of `cycle`, of the absolute difference that a generator makes to a picture of its own target kind: it
     keeps colours"""
+    tone: float = 0.0
+    """weight of how far a translation strays from being as light or dark, for its kind and place by place, as what it was
+    made of: keeps skins and hairs"""
     pool: int = 50
     """forgeries that a discriminator's pool holds"""
     two_way: bool = True
@@ -55,8 +59,8 @@ class Config(core.Config):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if min(self.cycle, self.identity) < 0:
-            raise core.UserError("--cycle and --identity are at least 0")
+        if min(self.cycle, self.identity, self.tone) < 0:
+            raise core.UserError("--cycle, --identity and --tone are at least 0")
         if self.pool < 0:
             raise core.UserError(f"--pool is {self.pool}; it is at least 0")
         if self.data.size % MULTIPLE or self.data.size < 16:
@@ -85,8 +89,8 @@ class Config(core.Config):
     def tiny(cls) -> Config:
         """Small enough for a test."""
         return cls(
-            data=Domains(size=16, flip=False), width=4, blocks=1, discriminator_width=4, field=16, pool=6, batch=4,
-            steps=4, log_every=1,
+            data=Domains(size=16, flip=False), width=4, blocks=1, discriminator_width=4, field=16, tone=1.0, pool=6,
+            batch=4, steps=4, log_every=1,
         )  # fmt: skip
 
 
@@ -157,6 +161,7 @@ class Game(core.Game[Model, Config]):
         made = [Patches(shape[0], config.field, config.discriminator_width, False, shape[1]) for _ in range(2)]
         self.first_discriminator, self.second_discriminator = made
         self.first_pool, self.second_pool = Pool(config.pool, shape), Pool(config.pool, shape)
+        self.tone = Tone() if config.tone else None
         self.generator_player = core.Player(model.there, self.home, optimizer=config.adam)
         self.first_player = core.Player(self.first_discriminator, optimizer=config.adam)
         self.second_player = core.Player(self.second_discriminator, optimizer=config.adam)
@@ -165,6 +170,8 @@ class Game(core.Game[Model, Config]):
         config, notes, batch = self.config, core.Notes(), next(batches)
         rate = config.adam.lr * flat_then_linear(1, 0, config.steady, self.progress)
         first, second = self.parts(batch.first), self.parts(batch.second)
+        if self.tone is not None:
+            self.tone.see(*batch)
         forged: list[tuple[Tensor, Tensor]] = []
         self.generator_player.minimize((self.translate(*pair, forged, notes) for pair in zip(first, second)), lr=rate)
 
@@ -198,4 +205,8 @@ class Game(core.Game[Model, Config]):
             kept = (same_second[0] - second).abs().mean() + (same_first[0] - first).abs().mean()
             notes.note("identity", kept / 2)
             loss = loss + config.identity * config.cycle * kept
+        if self.tone is not None:
+            strayed = self.tone.strayed(first, there, 0) + self.tone.strayed(second, home, 1)
+            notes.note("tone", strayed / 2)
+            loss = loss + config.tone * strayed
         return loss
