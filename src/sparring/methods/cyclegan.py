@@ -2,7 +2,7 @@
 
 Two generators turn each of two kinds of pictures into the other; what went there and back must come home as it was.
 Differs from the paper in: the default is narrower, for minutes on a processor, and takes batches of several at a higher rate.
-The `paper` preset has the paper's widths and rates.
+The `paper` preset has the paper's widths and rates. `tone` is not the paper's.
 """  # noqa: E501
 
 from __future__ import annotations
@@ -81,8 +81,9 @@ class Config(core.Config):
     @classmethod
     @core.preset
     def faces(cls) -> Config:
-        """Faces and cartoons, and other kinds that are far apart: the cycle binds less, and a face is judged as a whole."""
-        return cls(cycle=3.0, field=70, steps=4500)
+        """Faces and cartoons, and other kinds that are far apart: the cycle binds less, a face is judged as a whole, and
+        what is light stays light."""
+        return cls(cycle=3.0, tone=1.0, field=70, steps=4500)
 
     @classmethod
     @core.preset

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-CELLS = 8
+CELLS = 4
 """of a side of the grid on which lightness is looked at"""
 MEMORY = 0.99
 """share of what was known that stays with each batch"""
@@ -48,7 +48,7 @@ class Tone(nn.Module):
             kind: which.
 
         Returns:
-            N x 8 x 8.
+            N x 4 x 4.
         """
         mean = self.mean / self.seen
         deviation = (self.square / self.seen - mean.square()).clamp(min=0).sqrt()
@@ -61,7 +61,7 @@ class Tone(nn.Module):
 
 
 def lightness(pictures: Tensor) -> Tensor:
-    """N x C x H x W to N x 8 x 8: luma of BT.601 where there are three channels, else their mean."""
+    """N x C x H x W to N x 4 x 4: luma of BT.601 where there are three channels, else their mean."""
     cells = functional.adaptive_avg_pool2d(pictures.float(), CELLS)
     if cells.shape[1] != 3:
         return cells.mean(1)
