@@ -145,5 +145,6 @@ def render(value: Any) -> str:
         for title, run in ({title: cases[title] for title in CASES} | controls).items():
             if run:
                 lines.append(f"| {title} | {run['psnr']:.2f} | {run['sharpness']:.2f} | {run.get('seconds', '-')} |")
-        parts.append("\n".join(lines))
+        if any(cases.values()):
+            parts.append("\n".join(lines))
     return "\n\n".join(parts)
