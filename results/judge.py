@@ -60,18 +60,19 @@ KINDS = {
     "rococo": "paintings/paintings-by-style-256.zip/rococo",
 }
 MOST = 1300
-"""pictures of each kind"""
+"""pictures of each kind, before they are mirrored"""
+SIDE = 64
 
 
 @cache
-def judge_of_kinds(size: int = 64) -> Judge:
+def judge_of_kinds() -> Judge:
     """A judge that has learned to tell eleven kinds of pictures: faces, drawn faces, emoji, photos, paintings of five styles.
 
-    Every picture is also shown to it mirrored.
+    Every picture is also shown to it mirrored: so its accuracy is on mirror images of what it has learned.
     """
     found, names = [], []
     for name, source in KINDS.items():
-        images = Images(place(source), size=size, channels=3).open().images
+        images = Images(place(source), size=SIDE, channels=3).open().images
         images = images[:: -(-len(images) // MOST)]
         found += [images, images[:, :, ::-1]]
         names += [name] * (2 * len(images))

@@ -26,7 +26,9 @@ from sparring.core.model import Model
 from sparring.data.images import Images
 from sparring.data.unpaired import Domains, coloured, colours
 from sparring.judging import likeness
+from sparring.judging.extractors import extract
 from sparring.judging.samples import read
+from sparring.metrics.frechet import frechet
 from sparring.metrics.pairs import luma
 
 ORDER = 71
@@ -40,10 +42,9 @@ CLAIM = (
     " and photos of the test set, and of the faces that it learned from; in the features of a judge that tells eleven"
     " kinds of pictures (portraits, two kinds of drawn faces, two of emoji, photos, paintings of five styles), and "
     "*by turns*: of one that has learned on the aimed-at kind alone how pictures were turned. The latter is given for"
-    " completeness: of drawings that all look to one side it puts the very same, mirrored, at 145, farther off than "
-    "photographs. *Kept*, of all pairs of faces: the same one has the darker skin (nose and cheeks), or hair (above "
-    "the forehead), before and after, 50 % by chance; and of portraits that clearly look to a side (by landmarks), "
-    "those whose cartoon looks to it, too."
+    " completeness: what it makes of the same drawings, mirrored, stands below. *Kept*, of all pairs of faces: the "
+    "same one has the darker skin (nose and cheeks), or hair (above the forehead), before and after, 50 % by chance; "
+    "and of portraits that clearly look to a side (by landmarks), those whose cartoon looks to it, too."
 )
 PAINTINGS = "unpaired/impressionism2photo-128.zip"
 PORTRAITS, CARTOONS = "faces/portraits-96.zip/colour", "faces/cartoon-faces-96.zip/lorelei"
@@ -117,10 +118,22 @@ def inputs() -> Any:
 
 
 def compute(work: Path) -> Any:
-    return {
+    found = {
         name: cell("cyclegan", to_json(config(name)), lambda name=name: measure(name, work / name.replace(" ", "-")))
         for name in NAMES
     }
+    return {**found, "mirrored": cell("cyclegan", "mirrored", lambda: mirrored(work / "faces"))}
+
+
+def mirrored(work: Path) -> dict[str, float]:
+    """Fréchet distance of the drawings to themselves, mirrored: by the judge of kinds, and by turns."""
+    drawings = config("faces", root=home()).data.plain().open().sets[1].images
+    judges = {"kinds": judge_of_kinds(), "turns": judge_of_pictures(drawings, work / "judge")}
+    found = {}
+    for name, expert in judges.items():
+        given, turned = (extract(expert, floats(each)).features for each in (drawings, drawings[:, :, ::-1]))
+        found[name] = round(frechet(given, turned), 1)
+    return found
 
 
 def measure(name: str, work: Path) -> dict[str, Any]:
@@ -260,6 +273,8 @@ def render(value: Any) -> str:
                 numbers = " | ".join(f"{run[key]:.1f}" for key in keys)
                 lines.append(f"| {title} | {numbers} | {run[f'{verb} cycle']:.3f} | {run['seconds']} |")
     parts.append("\n".join(lines))
+    if run := value.get("mirrored"):
+        parts.append(f"The drawings, to themselves mirrored: {run['kinds']:.1f}, by turns {run['turns']:.1f}.")
     if run := value.get("faces"):
         lines = ["| of a face is kept | skin | hair | side that it looks to |", "|---|---|---|---|"]
         pose = f"{run['pose']:.1%} of {run['pose count']} (one side for all: {run['pose chance']:.1%})"

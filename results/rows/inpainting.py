@@ -30,7 +30,7 @@ CLAIM = (
     "pictures, that of the rest of each picture, the rim's colours joined by straight lines (bilinear), biharmonic "
     "filling (scikit-image), a soap film from rim to rim (what the network is shown), and training without the "
     "adversarial term. The paper has 18.58 dB on Paris StreetView, of which its nearest neighbour has 14.70 (15,000 "
-    "pictures of one city)."
+    "pictures of one city). Training time is that of a shared core, which was paused at times."
 )
 CASES = {"joint": "default", "squared error alone": "reconstruction"}
 SETS = {"photos": 7000, "portraits": 5000}

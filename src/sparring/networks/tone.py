@@ -1,7 +1,7 @@
 """Where pictures of two kinds are light and where dark, coarsely, so that one can be told what that means for the other.
 
 The colour transfer of Reinhard et al. ("Color Transfer between Images", 2001) in lightness, place by place: where a kind never
-varies, as the white ground of drawings, nothing is asked of it.
+varies, as the white ground of drawings, that is what is asked for, whatever was there.
 """
 
 from __future__ import annotations
