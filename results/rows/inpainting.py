@@ -33,7 +33,7 @@ CLAIM = (
     "pictures of one city). Training time is that of a shared core, which was paused at times."
 )
 CASES = {"joint": "default", "squared error alone": "reconstruction"}
-SETS = {"photos": 7000, "portraits": 5000}
+SETS = {"photos": 9000, "portraits": 5000}
 """steps of each"""
 SIDE, HOLE = 128, 64
 

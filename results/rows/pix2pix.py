@@ -30,7 +30,9 @@ CASES = {
         "difference alone": {"rivalry": 0.0}, "patches of 1 px": {"field": 1}, "patches of 16 px": {"field": 16},
         "patches of 34 px": {"field": 34}, "patches of 70 px": {},
     },
-    "facades, longer": {"difference alone": {"rivalry": 0.0}, "patches of 34 px": {"field": 34}},
+    "facades, longer": {
+        "difference alone": {"rivalry": 0.0}, "patches of 34 px, weight 3": {"rivalry": 3.0, "field": 34},
+    },
 }  # fmt: skip
 SEED = 0
 

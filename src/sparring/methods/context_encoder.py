@@ -4,9 +4,9 @@ An encoder-decoder learns what belongs into a hole from what is around it: near 
 discriminator does not see where it was filled.
 Differs from the paper in: a hole is shown with a soap film drawn over it (each pixel the mean of its neighbours, from rim to
 rim), and the network makes what that film lacks; without `film` it is shown in the mean colour of what is left of its own
-picture, not of all pictures. In the default preset, half the width, a bottleneck of fewer units and no more weight on the
-overlap than on the hole, since seams are taken off where pictures are filled (`paper` has the 4,000 units of the released code,
-and the weight); rates fall towards the end, and a running average of the weights is shipped. For holes of other shapes than the
+picture, not of all pictures. In the default preset, half the width, a bottleneck of fewer units, a fifth of the weight of
+the adversarial loss, and no more weight on the overlap than on the hole, since seams are taken off where pictures are filled
+(`paper` has the 4,000 units of the released code, and the weights); rates fall towards the end, and a running average of the weights is shipped. For holes of other shapes than the
 middle square, the network is told where they are and makes the whole picture, and the discriminator sees the picture with its
 holes filled.
 """
@@ -45,8 +45,8 @@ class Config(core.Config):
     """weight of these pixels in the reconstruction; 10 in the paper"""
     reconstruction_weight: float = 0.999
     """weight of the squared error"""
-    adversarial_weight: float = 0.001
-    """weight of the adversarial loss; 0: no discriminator"""
+    adversarial_weight: float = 0.0002
+    """weight of the adversarial loss, 0.001 in the paper; 0: no discriminator"""
     width: int = 32
     """channels at half the full size; up to eight times as many at the coarsest"""
     bottleneck: int = 512
@@ -77,8 +77,8 @@ class Config(core.Config):
     def paper(cls) -> Config:
         """The released code's networks at 128 px: 64 to 512 channels, a bottleneck of 4,000, constant rates."""
         return cls(
-            film=False, overlap_weight=10.0, width=64, bottleneck=4000, discriminator_width=64, batch=64, steps=100_000,
-            ema=0.0, final_rate=1.0,
+            film=False, overlap_weight=10.0, adversarial_weight=0.001, width=64, bottleneck=4000, discriminator_width=64,
+            batch=64, steps=100_000, ema=0.0, final_rate=1.0,
         )  # fmt: skip
 
     @classmethod

@@ -83,7 +83,7 @@ class Config(core.Config):
     def faces(cls) -> Config:
         """Faces and cartoons, and other kinds that are far apart: the cycle binds less, a face is judged as a whole, and
         what is light stays light."""
-        return cls(cycle=3.0, tone=1.0, field=70, steps=4500)
+        return cls(cycle=3.0, tone=0.5, field=70, steps=4500)
 
     @classmethod
     @core.preset
