@@ -2,13 +2,13 @@
 
 An encoder-decoder learns what belongs into a hole from what is around it: near the truth on average, and such that a
 discriminator does not see where it was filled.
-Differs from the paper in: a hole is shown with a soap film drawn over it (each pixel the mean of its neighbours, from rim to
-rim), and the network makes what that film lacks; without `film` it is shown in the mean colour of what is left of its own
-picture, not of all pictures. In the default preset, half the width, a bottleneck of fewer units, a fifth of the weight of
-the adversarial loss, and no more weight on the overlap than on the hole, since seams are taken off where pictures are filled
-(`paper` has the 4,000 units of the released code, and the weights); rates fall towards the end, and a running average of the weights is shipped. For holes of other shapes than the
-middle square, the network is told where they are and makes the whole picture, and the discriminator sees the picture with its
-holes filled.
+Differs from the paper in: a hole is shown with a soap film drawn over it (each pixel the mean of its neighbours, from rim
+to rim), and the network makes what that film lacks; without `film` it is shown in the mean colour of what is left of its
+own picture, not of all pictures. In the default preset, half the width, a bottleneck of fewer units, a fifth of the weight
+of the adversarial loss, and no more weight on the overlap than on the hole, since seams are taken off where pictures are
+filled (`paper` has the 4,000 units of the released code, and the weights); rates fall towards the end, and a running
+average of the weights is shipped. For holes of other shapes than the middle square, the network is told where they are and
+makes the whole picture, and the discriminator sees the picture with its holes filled.
 """
 
 from __future__ import annotations
