@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -19,9 +20,10 @@ from sparring.core import Game, Player
 from sparring.core.checkpoint import read_card
 from sparring.core.config import Config, from_json, presets, to_json
 from sparring.core.loop import Loop
-from sparring.core.media import medium, save_image
+from sparring.core.media import medium, save_image, save_score
 from sparring.core.model import verbs
 from sparring.core.run import Run
+from sparring.core.score import NOTE, Score, Track
 from sparring.core.stream import Shuffle, Stream
 
 METHODS = sorted(catalogue.methods())
@@ -199,7 +201,12 @@ def test_every_verb_runs_from_the_shipped_weights_alone(
     save_image(torch.rand(3, 20, 30) * 2 - 1, shown)
     hole = torch.full((1, 20, 30), -1.0)
     hole[:, 5:12, 8:20] = 1
-    files = {"image.png": str(shown), "mask.png": str(save_image(hole, tmp_path / "mask.png"))}
+    tune = Score(np.array([(0, 480, 60, 80, 0), (480, 480, 64, 80, 0)], NOTE), (Track("tune"),))
+    files = {
+        "image.png": str(shown),
+        "mask.png": str(save_image(hole, tmp_path / "mask.png")),
+        "melody.mid": str(save_score(tune, tmp_path / "melody.mid")),
+    }
     for verb in found.values():
         out = tmp_path / f"{verb.name}.png"
         flags = [files.get(word, word) for word in verb.example.split()]

@@ -127,13 +127,13 @@ def test_a_bad_picture_is_named_and_the_rest_is_done(
     assert cli.run(["apply", str(run), "translate", str(source), "--out", str(tmp_path / "made")]) == 2
     assert sorted(path.name for path in (tmp_path / "made").iterdir()) == ["0.png", "2.png"]
     said = capsys.readouterr().err
-    assert "1.jpg: not a readable picture" in said and "1 of 3 pictures were left out" in said
+    assert "1.jpg: not a readable picture" in said and "1 of 3 files were left out" in said
 
 
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (lambda path: path.mkdir(), "there are no pictures in it"),
+        (lambda path: path.mkdir(), "there is nothing of the kind .png"),
         (lambda path: save_image(torch.zeros(3, 8, 40), path.with_suffix(".png")).rename(path), "at least 16"),
         (lambda path: path.write_bytes(b"\0" * 99), "not a readable picture"),
     ],

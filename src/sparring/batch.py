@@ -60,7 +60,7 @@ def _on_one(
     model: Model, function: Callable[..., Any], values: dict[str, Any], kinds: dict[str, Medium]
 ) -> tuple[Any, bool]:
     paths = {name: values[name] for name in kinds if values.get(name) is not None}
-    loaded = {name: kinds[name].load(path).to(model.device) for name, path in paths.items()}
+    loaded = {name: _moved(kinds[name].load(path), model) for name, path in paths.items()}
     try:
         made = function(model, **{**values, **loaded})
     except UserError as error:
@@ -68,13 +68,18 @@ def _on_one(
     return made, any(kinds[name].deep(path) for name, path in paths.items())
 
 
+def _moved(value: Any, model: Model) -> Any:
+    return value.to(model.device) if isinstance(value, Tensor) else value
+
+
 def _on_folder(
     model: Model, function: Callable[..., Any], values: dict[str, Any], kinds: dict[str, Medium], out: Path | None,
     deliver: Deliver, folder: Path,
 ) -> int:  # fmt: skip
-    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in media.PICTURES)
+    taken = next(kinds[name] for name in kinds if values.get(name) == folder)
+    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in taken.suffixes)
     if not files:
-        raise UserError(f"{folder}: there are no pictures in it")
+        raise UserError(f"{folder}: there is nothing of the kind {', '.join(taken.suffixes)} in it")
     into = out or folder.with_name(f"{folder.name}-{function.__name__}")
     if into.suffix:
         raise UserError(f"{into}: {folder} is a folder, so --out is one too")
@@ -84,16 +89,16 @@ def _on_folder(
             own = {name: _partner(values[name], file) for name in kinds if values.get(name) is not None}
             try:
                 made, deep = _on_one(model, function, {**values, **own}, kinds)
-                deliver(made, into / f"{file.stem}.png", deep)
+                deliver(made, into / f"{file.stem}{taken.default}", deep)
             except UserError as error:
                 failed.append(str(error))
             advance(1)
     if len(failed) == len(files):
-        raise UserError(f"none of the {len(files):,} pictures could be worked on; the first: {failed[0]}")
+        raise UserError(f"none of the {len(files):,} files could be worked on; the first: {failed[0]}")
     for reason in failed:
         _say(reason)
     if failed:
-        _say(f"{len(failed):,} of {len(files):,} pictures were left out")
+        _say(f"{len(failed):,} of {len(files):,} files were left out")
     return len(failed)
 
 

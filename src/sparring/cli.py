@@ -334,7 +334,8 @@ def _deliver(value: Any, hint: Any, out: Path | None, name: str, model: Model, d
     from sparring.core.media import medium
 
     if (kind := medium(hint)) is not None:
-        drawn = value if value.dim() == 4 or (out and out.suffix == ".npy") else model.config.data.picture(value)
+        whole = not isinstance(value, Tensor) or value.dim() == 4 or (out and out.suffix == ".npy")
+        drawn = value if whole else model.config.data.picture(value)
         print(kind.save(drawn, out or Path(f"{name}{kind.default}"), deep))
         return
     fields = typing.get_type_hints(type(value), include_extras=True) if hasattr(value, "_fields") else {}

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from sparring.core.errors import UserError
+from sparring.core.score import Score
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 DEEP = (".png", ".tif", ".tiff")
@@ -26,6 +27,8 @@ LUMA = (0.299, 0.587, 0.114)
 STRIP = 2**24
 """numbers that are turned into bytes at a time"""
 CLIPS = (".mp4", ".gif", ".webp")
+MUSIC = (".mid", ".midi", ".abc", ".musicxml", ".mxl", ".npz")
+SOUNDS = (".wav", ".ogg")
 
 
 class Medium(ABC):
@@ -33,18 +36,20 @@ class Medium(ABC):
 
     default: str
     """suffix of a file when the user names none"""
+    suffixes: tuple[str, ...] = PICTURES
+    """of files that are taken from a folder"""
 
     def deep(self, path: Path) -> bool:
         """Whether a file holds more than 8 bits for each value."""
         return False
 
     @abstractmethod
-    def load(self, path: Path) -> Tensor:
-        """The tensor in a file. Raises UserError when it cannot be read."""
+    def load(self, path: Path) -> Any:
+        """The tensor (or score) in a file. Raises UserError when it cannot be read."""
 
     @abstractmethod
-    def save(self, value: Tensor, path: Path, deep: bool = False) -> Path:
-        """Write the tensor and say where. The suffix chooses the format; `.npy` keeps the raw numbers.
+    def save(self, value: Any, path: Path, deep: bool = False) -> Path:
+        """Write the tensor (or score) and say where. The suffix chooses the format; `.npy` keeps the raw numbers.
 
         Args:
             deep: with more than 8 bits for each value, where the format can.
@@ -105,12 +110,29 @@ class Clip(Medium):
         return path
 
 
+class Scores(Medium):
+    """Music: a MIDI file by default; .png and the like draw it as a piano roll, .wav and .ogg sound."""
+
+    default = ".mid"
+    suffixes = MUSIC
+
+    def load(self, path: Path) -> Score:
+        from sparring.core.midi import read_score
+
+        return read_score(path)
+
+    def save(self, value: Score, path: Path, deep: bool = False) -> Path:
+        return save_score(value, path)
+
+
 Image = Annotated[Tensor, Pictures()]
 """N x C x H x W in [-1, 1]"""
 Mask = Annotated[Tensor, Masks()]
 """1 x 1 x H x W: 1 in a hole, 0 elsewhere"""
 Frames = Annotated[Tensor, Clip()]
 """T x C x H x W in [-1, 1]"""
+Music = Annotated[Score, Scores()]
+"""notes on tracks"""
 
 
 def medium(hint: Any) -> Medium | None:
@@ -250,6 +272,41 @@ def save_image(images: Tensor, path: str | Path, columns: int | None = None, dee
         else:
             for number, image in enumerate(images):
                 to_pil(image).save(path / f"{number:05d}.png")
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror or error})") from None
+    return path
+
+
+def save_score(score: Score, path: str | Path) -> Path:
+    """Write music to a file.
+
+    Args:
+        score: what to write.
+        path: .mid or .midi; .npz for the notes as arrays; .wav or .ogg for sound; a picture's suffix for a piano roll; or a
+            folder (no suffix), which receives song.mid, song.png and song.wav.
+
+    Raises:
+        UserError: the suffix is unknown, a library is missing, or the file cannot be written.
+    """
+    from sparring.core import midi, pianoroll, synthesis
+
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix not in (".mid", ".midi", ".npz", *SOUNDS, *PICTURES, ""):
+        raise UserError(f"{path}: unknown suffix; use .mid, .npz, {', '.join((*SOUNDS, *PICTURES))}, or a folder name")
+    try:
+        (path if not suffix else path.parent).mkdir(parents=True, exist_ok=True)
+        if not suffix:
+            for each in (".mid", ".png", ".wav"):
+                save_score(score, path / f"song{each}")
+        elif suffix in (".mid", ".midi"):
+            midi.write_midi(score, path)
+        elif suffix == ".npz":
+            midi.write_npz(score, path)
+        elif suffix in SOUNDS:
+            synthesis.write_sound(score, path)
+        else:
+            pianoroll.draw(score).save(path)
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror or error})") from None
     return path

@@ -18,7 +18,6 @@ from sparring.core.score import NOTE, Meter, Score, Tempo, Track, Word
 FILE_LIMIT = 2**23
 """bytes that a file of music may have"""
 NOTE_LIMIT = 300_000
-SUFFIXES = (".mid", ".midi", ".abc", ".musicxml", ".mxl", ".npz")
 
 
 def read_score(path: Path) -> Score:

@@ -89,5 +89,6 @@ def verbs(model: type[Model]) -> dict[str, Verb]:
     for owner in reversed(model.__mro__):
         for name, function in vars(owner).items():
             if hasattr(function, "__sparring_verb__"):
-                found[name] = Verb(name, function, function.__sparring_verb__)
+                # `continue_` is a word of Python's own, which a command line may well have.
+                found[name.rstrip("_")] = Verb(name.rstrip("_"), function, function.__sparring_verb__)
     return found

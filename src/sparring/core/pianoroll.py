@@ -20,12 +20,19 @@ WIDEST = 12_000
 BLACK_KEYS = frozenset({1, 3, 6, 8, 10})
 
 
-def draw(score: Score) -> PIL.Image.Image:
-    """The piano roll, from the lowest note's octave to the highest's."""
+def draw(score: Score, span: tuple[int, int] | None = None, end: int = 0) -> PIL.Image.Image:
+    """The piano roll.
+
+    Args:
+        score: what to draw.
+        span: pitches from the first to before the last; by default from the lowest note's octave to the highest's.
+        end: the tick to which it goes at least.
+    """
     pitches = score.notes["pitch"]
     low = int(pitches.min(initial=PITCHES)) // 12 * 12 if len(pitches) else 48
     high = min(PITCHES, (int(pitches.max(initial=0)) // 12 + 1) * 12) if len(pitches) else 72
-    bars = score.bars()
+    low, high = span or (low, high)
+    bars = score.bars(end)
     quarters = bars[-1] / score.resolution
     scale = min(QUARTER, (WIDEST - LEFT) / quarters) / score.resolution
     width, height = LEFT + round(bars[-1] * scale) + 1, TOP + (high - low) * ROW + BOTTOM
@@ -63,6 +70,6 @@ def draw(score: Score) -> PIL.Image.Image:
     return sheet
 
 
-def picture(score: Score) -> Tensor:
-    """The piano roll as 1 x 3 x H x W in [-1, 1]."""
-    return torch.from_numpy(np.array(draw(score))).permute(2, 0, 1)[None].float() / 127.5 - 1
+def picture(score: Score, span: tuple[int, int] | None = None, end: int = 0) -> Tensor:
+    """The piano roll as 1 x 3 x H x W in [-1, 1]; arguments as of `draw`."""
+    return torch.from_numpy(np.array(draw(score, span, end))).permute(2, 0, 1)[None].float() / 127.5 - 1

@@ -143,9 +143,13 @@ class Score:
         place = np.searchsorted(starts, ticks, "right") - 1
         return before[place] + (ticks - starts[place]) * each[place]
 
-    def bars(self) -> np.ndarray:
-        """The tick at which each bar begins, and that at which the last one ends. A change of metre begins a bar."""
-        lasts = [meter.start for meter in self.meters[1:]] + [max(self.end, self.meters[-1].start + 1)]
+    def bars(self, end: int = 0) -> np.ndarray:
+        """The tick at which each bar begins, and that at which the last one ends. A change of metre begins a bar.
+
+        Args:
+            end: the tick to which bars go at least, whatever sounds.
+        """
+        lasts = [meter.start for meter in self.meters[1:]] + [max(self.end, end, self.meters[-1].start + 1)]
         parts = [
             np.arange(meter.start, last, max(1, round(meter.quarters * self.resolution)))
             for meter, last in zip(self.meters, lasts)

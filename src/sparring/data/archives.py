@@ -44,8 +44,8 @@ def open_zip(path: Path) -> Pictures:
         raise UserError(f"{path}: not a readable zip file ({error})") from None
     try:
         members = [member for member in archive.infolist() if not member.is_dir()]
-        _check_names(path, [member.filename for member in archive.infolist()])
-        _check_claims(path, sum(member.file_size for member in members))
+        check_names(path, [member.filename for member in archive.infolist()])
+        check_claims(path, sum(member.file_size for member in members))
         members = sorted((m for m in members if is_picture(m.filename)), key=lambda member: member.filename)
     except UserError:
         archive.close()
@@ -102,10 +102,10 @@ def open_tar(path: Path) -> Pictures:
 def _tar_members(path: Path, archive: tarfile.TarFile) -> list[tarfile.TarInfo]:
     claimed, members = 0, []
     for member in archive:
-        _check_names(path, [member.name])
+        check_names(path, [member.name])
         # Checked before moving on, since moving on unpacks what is claimed.
         claimed += member.size
-        _check_claims(path, claimed)
+        check_claims(path, claimed)
         if not member.isdir() and is_picture(_plain(member.name)):
             member.name = _plain(member.name)
             members.append(member)
@@ -130,14 +130,14 @@ def _plain(name: str) -> str:
     return name
 
 
-def _check_names(path: Path, names: list[str]) -> None:
+def check_names(path: Path, names: list[str]) -> None:
     for name in names:
         plain = name.replace("\\", "/")
         if plain.startswith("/") or re.match("[A-Za-z]:", plain) or ".." in plain.split("/"):
             raise UserError(f"{path}: refused, because its member {name!r} points outside the archive")
 
 
-def _check_claims(path: Path, claimed: int) -> None:
+def check_claims(path: Path, claimed: int) -> None:
     size = path.stat().st_size
     if claimed > RATIO_LIMIT * size + 2**20:
         raise UserError(f"{path}: refused, because its {size:,} bytes claim to unpack to {claimed:,} (a zip bomb?)")

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import torch
 
 from sparring.core import Data, Dataset, Model, UserError
 from sparring.core.data import Part
-from sparring.judging import likeness
+from sparring.data.scores import Scores
+from sparring.judging import likeness, music
 from sparring.judging.extractors import Extractor, Pixels, named
 from sparring.judging.samples import Refused, Trial, named_metrics
 from sparring.metrics.value import Value
 from sparring.tasks.compared import Comparable
+from sparring.tasks.compose import Compose
 from sparring.tasks.sample import Sample
 
 SAMPLES = 10_000
@@ -93,6 +95,13 @@ def evaluate(model: Model, data: Data, dataset: Dataset, question: Question, hel
     Raises:
         UserError: the task has no metrics, an unknown metric, or data that cannot be used.
     """
+    if isinstance(model, Compose):
+        if question.metrics or question.extractor:
+            raise UserError(
+                "--metrics and --extractor are of models that make pictures; all that fit music are computed"
+            )
+        ours, theirs = music.judge(model, cast(Scores, data), held_out or dataset, question.samples, question.seed)
+        return Answer(ours, controls={"real": theirs})
     extractor = pick(data, question.extractor, model.device)
     if isinstance(model, Comparable):
         if question.metrics:

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 
-def discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
+def discriminator_loss(real: Tensor, fake: Tensor, target: float = 1.0) -> Tensor:
     """-E log D(x) - E log(1 - D(G(z))): minus the value V(D, G). Goodfellow et al. 2014, equation 1.
 
     At the optimum of the game D = 1/2 everywhere and the loss is 2 log 2 = log 4.
@@ -18,8 +18,11 @@ def discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
     Args:
         real: logits of real examples.
         fake: logits of generated examples.
+        target: what D(x) is to be; below 1 it is never quite sure. Salimans et al. 2016, section 3.4 (one-sided smoothing).
     """
-    return softplus(-real.float()).mean() + softplus(fake.float()).mean()
+    # -t log D(x) - (1 - t) log(1 - D(x)) = softplus(-s) + (1 - t) s
+    loss = softplus(-real.float()).mean() + softplus(fake.float()).mean()
+    return loss if target == 1 else loss + (1 - target) * real.float().mean()
 
 
 def saturating(fake: Tensor) -> Tensor:
