@@ -118,6 +118,17 @@ class Model(tasks.Compose):
         symbol = torch.where(highest >= 0, highest, torch.where(sounds, self.pitches, self.pitches + 1))
         return functional.one_hot(symbol, self.pitches + 2).transpose(1, 2).float()
 
+    def follow(self, chord: Tensor, before: Tensor, seed: int) -> Tensor:
+        """One bar after each of these, over its chord: int64 N and N x symbols x steps to N x symbols x steps, on the host."""
+        noise = torch.randn(len(chord), self.latent, generator=torch.Generator().manual_seed(seed))
+        with self.using():
+            given = noise.to(self.device), _conditions(chord.to(self.device)), before.to(self.device)
+            return self.bar(*given).cpu()
+
+    def heard_alone(self, bars: Tensor) -> Tensor:
+        """Each bar by itself, with nothing sounding before: N x symbols x steps to N x steps x pitches, uint8."""
+        return torch.cat([self.heard(bar[None]) for bar in bars])
+
     def heard(self, bars: Tensor) -> Tensor:
         """Symbols of bars that follow each other as a melody: bars x symbols x steps to bars x steps x pitches, uint8."""
         roll = torch.zeros(len(bars) * self.steps, self.pitches, dtype=torch.uint8)
