@@ -150,7 +150,9 @@ class Scores(Data):
         """The same with tracks, instruments and tempo filled in from the source."""
         if self.tracks and self.names and self.programs and self.bpm:
             return self
-        pieces, _ = _read(self)
+        return self._filled(_read(self)[0])
+
+    def _filled(self, pieces: dict[str, Score]) -> Self:
         tracks = self.tracks or Counter(len(score.tracks) for score in pieces.values()).most_common(1)[0][0]
         fitting = [score for score in pieces.values() if len(score.tracks) == tracks]
         if not fitting:
@@ -171,10 +173,9 @@ class Scores(Data):
         Raises:
             UserError: missing, damaged, or nothing fits.
         """
-        data = self.resolved()
-        pieces, skipped = _read(data)
-        _check_bad(data, skipped, len(pieces) + len(skipped))
-        return ScoreSet(data, pieces)
+        pieces, skipped = _read(self)
+        _check_bad(self, skipped, len(pieces) + len(skipped))
+        return ScoreSet(self._filled(pieces), pieces)
 
     def score(self, roll: Tensor, bpm: float = 0.0) -> Score:
         """A roll of this kind as a score.
