@@ -241,5 +241,7 @@ def test_evaluation_puts_the_data_beside(run: Path) -> None:
 def test_the_bar_before_and_the_chord_are_wanted_by_the_config() -> None:
     with pytest.raises(UserError, match="--data.bars is 4; midinet learns from 2"):
         midinet.Config(data=Scores(bars=4, tracks=2))
+    with pytest.raises(UserError, match="--data.tracks is 1; midinet learns from 2"):
+        midinet.Config(data=Scores(bars=2, tracks=1))
     with pytest.raises(UserError, match="bars of 12 steps"):
         midinet.Config(data=Scores(bars=2, tracks=2, meter="3/4"))

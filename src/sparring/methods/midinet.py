@@ -65,6 +65,10 @@ class Config(core.Config):
         super().__post_init__()
         if self.data.bars != 2:
             raise core.UserError(f"--data.bars is {self.data.bars}; midinet learns from 2: a bar, and the one before")
+        if self.data.tracks != 2:
+            raise core.UserError(
+                f"--data.tracks is {self.data.tracks}; midinet learns from 2: a melody, and its chords"
+            )
         if self.data.bar % (1 << melody.HALVINGS):
             raise core.UserError(
                 f"--data.steps makes bars of {self.data.bar} steps; a multiple of {1 << melody.HALVINGS} is needed"
