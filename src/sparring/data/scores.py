@@ -483,6 +483,8 @@ def within(score: Score, low: int, high: int) -> Score:
     """The same notes, those below `low` or from `high` on moved by octaves into that range."""
     notes = score.notes.copy()
     pitch = notes["pitch"].astype(np.int64)
+    if not len(pitch) or (pitch.min() >= low and pitch.max() < high):
+        return score
     pitch = np.where(pitch < low, low + (pitch - low) % 12, pitch)
     notes["pitch"] = np.where(pitch >= high, high - 12 + (pitch - high) % 12, pitch)
     return Score(notes, score.tracks, score.resolution)
