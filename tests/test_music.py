@@ -104,6 +104,9 @@ def test_archives_and_voices_are_read(tmp_path: Path) -> None:
     assert rolls(Scores(f"{tmp_path}/voices.json.gz/test", bars=1)).shape == (1, 4, 1, 16, 48)
     with pytest.raises(UserError, match="has no part 'valid'; it has train, test"):
         Scores(f"{tmp_path}/voices.json.gz/valid").open()
+    (tmp_path / "other.json").write_text('{"train": 5}')
+    with pytest.raises(UserError, match=r"other.json: parts are expected"):
+        Scores(f"{tmp_path}/other.json").open()
     with zipfile.ZipFile(tmp_path / "evil.zip", "w") as archive:
         archive.writestr("../one.mid", midi.midi_bytes(piece()))
     with pytest.raises(UserError, match="points outside"):

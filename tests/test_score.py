@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import wave
 import zipfile
 from pathlib import Path
@@ -146,6 +147,30 @@ def test_broken_files_are_named(tmp_path: Path, name: str) -> None:
     with pytest.raises(UserError, match=name) as found:
         midi.read_score(tmp_path / name)
     assert "\n" not in str(found.value)
+
+
+def arrays(**changes: object) -> dict[str, object]:
+    said = {"tracks": [["tune", 0, False]], "resolution": 480, "tempos": [], "meters": [], "words": []}
+    return {"notes": notes((0, 10, 60, 80, 0)), "score": json.dumps(said), **changes}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"notes": np.zeros(3)},
+        {"notes": notes((0, 10, 60, 80, 0))[None]},
+        {"score": "{}"},
+        {"score": "[1, 2]"},
+        {"score": json.dumps({"tracks": 3})},
+        {"notes": np.zeros(2**24, NOTE)},
+    ],
+)
+def test_arrays_that_are_no_score_are_named(tmp_path: Path, changes: dict[str, object]) -> None:
+    np.savez_compressed(tmp_path / "good.npz", **arrays())
+    assert len(midi.read_score(tmp_path / "good.npz").notes) == 1
+    np.savez_compressed(tmp_path / "bad.npz", **arrays(**changes))
+    with pytest.raises(UserError, match=r"bad\.npz"):
+        midi.read_score(tmp_path / "bad.npz")
 
 
 def test_no_pickle_is_read(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import io
 import json
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,13 @@ from sparring.core.score import NOTE, Meter, Score, Tempo, Track, Word
 FILE_LIMIT = 2**23
 """bytes that a file of music may have"""
 NOTE_LIMIT = 300_000
+UNPACKED_LIMIT = 2**27
+"""bytes to which a packed file may unpack"""
+DAMAGED = (
+    RuntimeError, ValueError, TypeError, AttributeError, LookupError, OverflowError, MemoryError, OSError, EOFError, zlib.error,
+    zipfile.BadZipFile,
+)  # fmt: skip
+"""what libraries raise on files that are not what they seem"""
 
 
 def read_score(path: Path) -> Score:
@@ -45,7 +53,7 @@ def parse_score(content: bytes, name: str) -> Score:
         score = reader(content)
     except UserError as error:
         raise UserError(f"{name}: {error}") from None
-    except (RuntimeError, ValueError, OverflowError, KeyError, OSError, zipfile.BadZipFile) as error:
+    except DAMAGED as error:
         reason = (str(error).splitlines() or ["damaged"])[0]
         raise UserError(f"{name}: not a readable file of music ({reason})") from None
     if not len(score.notes):
@@ -76,6 +84,8 @@ def _musicxml(content: bytes) -> Score:
         from music21 import converter
     except ImportError:
         raise UserError("MusicXML is read by music21: pip install music21") from None
+    if content[:2] == b"PK":
+        _check_unpacked(content)
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / ("score.mxl" if content[:2] == b"PK" else "score.musicxml")
         source.write_bytes(content)
@@ -144,17 +154,27 @@ def midi_bytes(score: Score) -> bytes:
     return made.dumps_midi()
 
 
+def _check_unpacked(content: bytes) -> None:
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        size = sum(member.file_size for member in archive.infolist())
+    if size > UNPACKED_LIMIT:
+        raise UserError(f"claims to unpack to {size:,} bytes; music has at most {UNPACKED_LIMIT:,}")
+
+
 def _npz(content: bytes) -> Score:
+    _check_unpacked(content)
     with np.load(io.BytesIO(content), allow_pickle=False) as found:
-        said = json.loads(str(found["score"]))
-        return Score(
-            found["notes"],
-            tuple(Track(*each) for each in said["tracks"]),
-            said["resolution"],
-            tuple(Tempo(*each) for each in said["tempos"]),
-            tuple(Meter(*each) for each in said["meters"]),
-            tuple(Word(*each) for each in said["words"]),
-        )
+        notes, said = found["notes"], json.loads(str(found["score"]))
+    if notes.dtype != NOTE or notes.ndim != 1:
+        raise ValueError(f"notes are {notes.dtype} {notes.shape}")
+    return Score(
+        notes,
+        tuple(Track(*each) for each in said["tracks"]),
+        said["resolution"],
+        tuple(Tempo(*each) for each in said["tempos"]),
+        tuple(Meter(*each) for each in said["meters"]),
+        tuple(Word(*each) for each in said["words"]),
+    )
 
 
 def write_npz(score: Score, path: Path) -> None:

@@ -315,7 +315,9 @@ def _of_json(path: Path, part: str) -> Iterator[Piece]:
         found = json.loads(content)
     except (*DAMAGED, json.JSONDecodeError) as error:
         raise UserError(f"{path}: not readable JSON ({error})") from None
-    if not isinstance(found, dict) or (part and part not in found):
+    if not isinstance(found, dict) or not all(isinstance(pieces, list) for pieces in found.values()):
+        raise UserError(f"{path}: parts are expected, each a list of pieces, as the JSB chorales come")
+    if part and part not in found:
         raise UserError(f"{path}: has no part {part!r}; it has {', '.join(map(str, found))[:200]}")
     for name in [part] if part else sorted(found):
         for number, piece in enumerate(found[name]):
