@@ -66,11 +66,11 @@ def measure(seed: int, work: Path) -> dict[str, Any]:
     other = torch.randperm(len(real), generator=torch.Generator().manual_seed(seed))
     low = chosen.data.low
 
+    noise = torch.randn(len(real), model.latent, generator=torch.Generator().manual_seed(seed))
+
     def written(past: Tensor) -> Tensor:
-        parts = zip(chord.split(500), model.symbols(past).split(500))
-        return torch.cat([
-            model.heard_alone(model.follow(chords, bars, seed + number)) for number, (chords, bars) in enumerate(parts)
-        ])  # fmt: skip
+        bars = model.follow(noise, chord, model.symbols(past))
+        return torch.cat([model.heard(bar[None]) for bar in bars])
 
     made, astray = written(before), written(before[other])
     found = {}

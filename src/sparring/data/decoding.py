@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO, Protocol, TypeVar
 
 import numpy as np
 
@@ -126,7 +126,17 @@ def compact(images: np.ndarray, kept: np.ndarray) -> None:
         images[start : start + len(block)] = images[block]
 
 
-def check_bad(skipped: list[Skipped], count: int, recipe: Recipe) -> str:
+class Tolerant(Protocol):
+    """A source, and the largest share of its files that may be unreadable."""
+
+    @property
+    def source(self) -> str: ...
+
+    @property
+    def bad(self) -> float: ...
+
+
+def check_bad(skipped: list[Skipped], count: int, recipe: Tolerant, kind: str = "pictures") -> str:
     """A line that names files that were left out, with reasons; empty where there are none.
 
     Raises:
@@ -136,7 +146,7 @@ def check_bad(skipped: list[Skipped], count: int, recipe: Recipe) -> str:
         return ""
     named = "; ".join(f"{each.name}: {each.reason}" for each in skipped[:5])
     more = f"; and {len(skipped) - 5:,} more" if len(skipped) > 5 else ""
-    what = f"{recipe.source}: {len(skipped):,} of {count:,} pictures cannot be read ({named}{more})"
+    what = f"{recipe.source}: {len(skipped):,} of {count:,} {kind} cannot be read ({named}{more})"
     if len(skipped) == count:
         raise UserError(f"{what}: nothing is left")
     if len(skipped) > recipe.bad * count:

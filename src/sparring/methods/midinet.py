@@ -122,16 +122,11 @@ class Model(tasks.Compose):
         symbol = torch.where(highest >= 0, highest, torch.where(sounds, self.pitches, self.pitches + 1))
         return functional.one_hot(symbol, self.pitches + 2).transpose(1, 2).float()
 
-    def follow(self, chord: Tensor, before: Tensor, seed: int) -> Tensor:
-        """One bar after each of these, over its chord: int64 N and N x symbols x steps to N x symbols x steps, on the host."""
-        noise = torch.randn(len(chord), self.latent, generator=torch.Generator().manual_seed(seed))
+    def follow(self, noise: Tensor, chord: Tensor, before: Tensor) -> Tensor:
+        """A bar after each of these: N x latent, int64 N and N x symbols x steps to N x symbols x steps, on the host."""
         with self.using():
             given = noise.to(self.device), _conditions(chord.to(self.device)), before.to(self.device)
             return self.bar(*given).cpu()
-
-    def heard_alone(self, bars: Tensor) -> Tensor:
-        """Each bar by itself, with nothing sounding before: N x symbols x steps to N x steps x pitches, uint8."""
-        return torch.cat([self.heard(bar[None]) for bar in bars])
 
     def heard(self, bars: Tensor) -> Tensor:
         """Symbols of bars that follow each other as a melody: bars x symbols x steps to bars x steps x pitches, uint8."""
@@ -149,15 +144,12 @@ class Model(tasks.Compose):
 
     def sung(self, chords: list[int], before: Tensor, seed: int) -> Tensor:
         """A bar of melody over each chord: bars x symbols x steps, on the host."""
-        chance = torch.Generator().manual_seed(seed)
-        noise = torch.randn(len(chords), 1, self.latent, generator=chance).to(self.device)
-        said = _conditions(torch.tensor(chords, device=self.device))
-        made, before = [], before.to(self.device)
-        with self.using():
-            for part, chord in zip(noise, said):
-                before = self.bar(part, chord[None], before)
-                made.append(before)
-        return torch.cat(made).cpu()
+        noise = torch.randn(len(chords), 1, self.latent, generator=torch.Generator().manual_seed(seed))
+        made = []
+        for part, chord in zip(noise, torch.tensor(chords)[:, None]):
+            before = self.follow(part, chord, before)
+            made.append(before)
+        return torch.cat(made)
 
     def write(self, bars: int, seed: int) -> Tensor:
         return self.over(self._progression("C,G,Am,F", bars), seed)
@@ -242,8 +234,10 @@ class Game(core.Game[Model, Config]):
 
         judged = (self.judge(part, self.model.noise(part.real), notes) for part in parts)
         self.discriminator_player.minimize(judged)
+        with torch.no_grad():
+            wanted = [self.discriminator(*part)[1].mean(0) for part in parts]
         for _ in range(config.generator_rounds):
-            forged = (self.forge(part, self.model.noise(part.real), notes) for part in parts)
+            forged = (self.forge(part, mean, self.model.noise(part.real), notes) for part, mean in zip(parts, wanted))
             loss = self.generator_player.minimize(forged)
         return {"generator": loss, **notes.means()}
 
@@ -257,14 +251,12 @@ class Game(core.Game[Model, Config]):
         notes.note("D(G(z))", fake_score.float().sigmoid().mean())
         return loss
 
-    def forge(self, bars: _Bars, noise: Tensor, notes: core.Notes) -> Tensor:
+    def forge(self, bars: _Bars, wanted: Tensor, noise: Tensor, notes: core.Notes) -> Tensor:
         """Equation 2: the mean bar, and the mean of the discriminator's first features, are to be those of real bars."""
         fake = self.model.bar(noise, bars.chord, bars.before)
         score, features = self.discriminator(fake, bars.chord, bars.before)
-        with torch.no_grad():
-            _, wanted = self.discriminator(bars.real, bars.chord, bars.before)
         shape = (fake.mean(0) - bars.real.mean(0)).square().sum() / 2
-        matched = (features.mean(0) - wanted.mean(0)).square().sum() / 2
+        matched = (features.mean(0) - wanted).square().sum() / 2
         notes.note("features", matched)
         return adversarial.non_saturating(score) + self.config.features * matched + self.config.notes * shape
 

@@ -9,6 +9,7 @@ sounds count as empty, and nowhere else.
 from __future__ import annotations
 
 import math
+from collections import Counter
 
 import torch
 from torch import Tensor
@@ -169,8 +170,6 @@ def self_bleu(pieces: list[list[int]], longest: int = 4) -> float:
     2018. Modified precisions of runs of 1 to `longest` symbols, their geometric mean, with the brevity penalty of Papineni
     et al. 2002; a run that never matches counts as half a match.
     """
-    from collections import Counter
-
     counts = [
         [Counter(tuple(piece[i : i + n]) for i in range(len(piece) - n + 1)) for n in range(1, longest + 1)]
         for piece in pieces
